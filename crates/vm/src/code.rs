@@ -1,0 +1,336 @@
+//! Functions as the interpreter runs them: fixed-size instructions over slots of a frame.
+//!
+//! Made from verified functions by [`load`](crate::load), never stored, never sent. An instruction is eight bytes:
+//!
+//! ```text
+//! | op | a | b | c | d            |      a, b, c: slots below 256 or small numbers, d: 32 bits
+//! ```
+//!
+//! Instructions with a list of operands are followed by `Args` instructions, each with three operands of 16 bits: a slot and, in the top
+//! bit, whether the register dies there (its value moves) or lives on (its value is shared).
+
+use crate::statics::Statics;
+use crate::value::Value;
+use qualm_ir::module::Module;
+use qualm_ir::natives::Native;
+use qualm_ir::source::Span;
+use qualm_ir::types::Type;
+use std::sync::Arc;
+
+/// What an instruction does. Operand conventions stand beside the arms in [`interp`](crate::interp).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the arms of the interpreter explain them")]
+pub(crate) enum Opcode {
+    Enter,
+    Args,
+    Move,
+    MoveShare,
+    LoadFar,
+    StoreFar,
+    LoadInt,
+    LoadConst,
+    Jump,
+    BranchIf,
+    BranchUnless,
+    Switch,
+    Return,
+    Call,
+    TailCall,
+    Loop,
+    Apply,
+    TailApply,
+    Leaf,
+    NativeFrame,
+    Raise,
+    Perform,
+    Handle,
+    Force,
+    IntAdd,
+    IntSub,
+    IntMul,
+    IntDiv,
+    IntRem,
+    IntNeg,
+    IntAddImm,
+    IntBits,
+    IntEq,
+    IntNe,
+    IntLt,
+    IntLe,
+    IntEqElse,
+    IntNeElse,
+    IntLtElse,
+    IntLeElse,
+    IntToFloat,
+    FloatAdd,
+    FloatSub,
+    FloatMul,
+    FloatDiv,
+    FloatRem,
+    FloatNeg,
+    FloatSqrt,
+    FloatEq,
+    FloatLt,
+    FloatLe,
+    FloatToInt,
+    BoxInt,
+    BoxFloat,
+    BoxBool,
+    UnboxInt,
+    UnboxFloat,
+    Truth,
+    TruthElse,
+    ValAdd,
+    ValSub,
+    ValMul,
+    ValArith,
+    ValAddImm,
+    ValNeg,
+    ValEq,
+    ValNe,
+    ValLt,
+    ValLe,
+    ValEqElse,
+    ValNeElse,
+    ValLtElse,
+    ValLeElse,
+    ValImmElse,
+    Query,
+    TupleIs,
+    LabelIs,
+    ListLen,
+    SeqLen,
+    SeqGet,
+    ListGet,
+    FieldTake,
+    RecordGet,
+    MakeTuple,
+    MakeList,
+    Closure,
+    Thunk,
+    CellGet,
+    CellSet,
+}
+
+/// A comparison with a small constant, for `ValImmElse`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Comparison {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Comparison {
+    pub(crate) const ALL: [Self; 6] = [Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge];
+}
+
+/// Bit and wrapping operations on integers, for `IntBits`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum IntBits {
+    AddWrap,
+    SubWrap,
+    MulWrap,
+    And,
+    Or,
+    Xor,
+    Not,
+    Shl,
+    Shr,
+    ShrU,
+}
+
+impl IntBits {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::AddWrap,
+        Self::SubWrap,
+        Self::MulWrap,
+        Self::And,
+        Self::Or,
+        Self::Xor,
+        Self::Not,
+        Self::Shl,
+        Self::Shr,
+        Self::ShrU,
+    ];
+}
+
+/// Questions with an integer for an answer, for `Query`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Query {
+    Kind,
+    RecordIs,
+    RecordHas,
+    MapLen,
+    TextLen,
+    BytesLen,
+}
+
+impl Query {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Kind, Self::RecordIs, Self::RecordHas, Self::MapLen, Self::TextLen, Self::BytesLen];
+}
+
+/// Operations that take a list of operands and finish at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Leaf {
+    Native(Native),
+    TextBuild,
+    BytesConst,
+    BytesGet,
+    BytesPush,
+    ListSet,
+    ListPush,
+    ListSlice,
+    ListConcat,
+    RangeNew,
+    RangeThrough,
+    SeqNew,
+    ValIndex,
+    ValCompare,
+    RecordNew(u32),
+    RecordSet(u32),
+    RecordMerge,
+    RecordWithout(u32),
+    LabelNew(u32),
+    MapNew,
+    MapGet,
+    MapHas,
+    MapInsert,
+    MapRemove,
+    CellNew,
+    CellEmpty,
+    ContinuationClone,
+}
+
+/// Eight bytes of code.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Inst {
+    pub(crate) op: Opcode,
+    pub(crate) a: u8,
+    pub(crate) b: u8,
+    pub(crate) c: u8,
+    pub(crate) d: u32,
+}
+
+/// Set in an operand of `Args` when the register dies there.
+pub(crate) const DIES: u16 = 0x8000;
+
+/// A handler an instruction installs.
+#[derive(Clone, Debug)]
+pub(crate) struct HandlerSpec {
+    /// Effects it takes; none means all.
+    pub(crate) effects: Vec<u32>,
+    pub(crate) mode: u8,
+}
+
+/// Where a `switch` goes.
+#[derive(Clone, Debug)]
+pub(crate) struct SwitchTable {
+    pub(crate) cases: Vec<(i64, u32)>,
+    pub(crate) default: u32,
+}
+
+/// A function ready to run.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) insts: Vec<Inst>,
+    pub(crate) consts: Vec<u64>,
+    pub(crate) switches: Vec<SwitchTable>,
+    pub(crate) handlers: Vec<HandlerSpec>,
+    /// Words of its frame, header included.
+    pub(crate) frame: usize,
+    pub(crate) params: usize,
+    pub(crate) result: Type,
+    /// Live value slots where the frame may wait, by pc, ascending; pc 0 is entry.
+    live: Vec<(u32, Box<[u16]>)>,
+    /// Source position of instructions, by pc, ascending.
+    spans: Vec<(u32, Span)>,
+    pub(crate) name: Arc<str>,
+}
+
+impl Code {
+    #[allow(clippy::too_many_arguments, reason = "the loader has all parts at once")]
+    pub(crate) fn new(
+        insts: Vec<Inst>,
+        consts: Vec<u64>,
+        switches: Vec<SwitchTable>,
+        handlers: Vec<HandlerSpec>,
+        frame: usize,
+        signature: &qualm_ir::types::Signature,
+        live: Vec<(u32, Box<[u16]>)>,
+        spans: Vec<(u32, Span)>,
+        name: Arc<str>,
+    ) -> Self {
+        let (params, result) = (signature.params.len(), signature.result);
+        Self { insts, consts, switches, handlers, frame, params, result, live, spans, name }
+    }
+
+    /// The slots that hold live values while the frame waits at this pc.
+    pub(crate) fn live(&self, pc: usize) -> &[u16] {
+        match self.live.binary_search_by_key(&(pc as u32), |entry| entry.0) {
+            Ok(at) => &self.live[at].1,
+            Err(_) => &[],
+        }
+    }
+
+    /// The source position of the instruction at this pc.
+    pub(crate) fn span(&self, pc: usize) -> Option<Span> {
+        let at = self.spans.partition_point(|entry| entry.0 <= pc as u32);
+        at.checked_sub(1).map(|at| self.spans[at].1)
+    }
+}
+
+/// A module ready to run; shared by all fibers.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) codes: Vec<Code>,
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) statics: Arc<Statics>,
+    pub(crate) entry: Option<u32>,
+    pub(crate) module: Module,
+}
+
+impl Program {
+    #[inline]
+    pub(crate) fn code(&self, function: u32) -> &Code {
+        &self.codes[function as usize]
+    }
+
+    /// The tables values refer to.
+    pub fn statics(&self) -> &Arc<Statics> {
+        &self.statics
+    }
+
+    /// The module it was made from.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The entry as a value that can be applied by [`Fiber::start`](crate::fiber::Fiber::start).
+    pub fn entry(&self) -> Option<u32> {
+        self.entry
+    }
+
+    /// The name of a function, for people.
+    pub fn function_name(&self, function: u32) -> &str {
+        &self.code(function).name
+    }
+
+    /// Where an instruction of a function comes from.
+    pub fn span(&self, function: u32, pc: usize) -> Option<Span> {
+        self.code(function).span(pc)
+    }
+}
+
+/// A constant small integer as a value word.
+pub(crate) fn int_word(value: i64) -> Option<u64> {
+    Value::small_int(value).map(|value| value.0)
+}

@@ -1,0 +1,65 @@
+//! From verified functions to [`Code`]: constants, last uses, slots, instructions.
+
+mod emit;
+mod slots;
+
+use crate::code::{Code, Leaf, Program};
+use crate::statics::Statics;
+use qualm_ir::module::Module;
+use qualm_ir::op::FieldRef;
+use qualm_ir::verify::Verified;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Makes a program of a module.
+pub fn load(module: Verified<Module>) -> Program {
+    let module = module.into_inner();
+    let mut tables = Tables::default();
+    for op in module.functions.iter().flat_map(|function| &function.blocks).flat_map(|block| &block.ops) {
+        for field in op.fields() {
+            match field {
+                FieldRef::Symbol(name) => {
+                    tables.statics.add_symbol(name);
+                }
+                FieldRef::Symbols(names) => names.iter().for_each(|name| {
+                    tables.statics.add_symbol(name);
+                }),
+                _ => {}
+            }
+        }
+    }
+    tables.statics.seal();
+    let codes: Vec<Code> =
+        (0..module.functions.len()).map(|index| emit::Emitter::new(&module, index, &mut tables).run()).collect();
+    Program {
+        codes,
+        leaves: tables.leaves,
+        statics: Arc::new(tables.statics),
+        entry: module.entry.map(|index| index.0),
+        module,
+    }
+}
+
+/// What all functions of a program share while it is loaded.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) statics: Statics,
+    leaves: Vec<Leaf>,
+    leaf_numbers: HashMap<String, u32>,
+}
+
+impl Tables {
+    /// The number of a leaf operation.
+    pub(crate) fn leaf(&mut self, leaf: Leaf) -> u32 {
+        let leaves = &mut self.leaves;
+        *self.leaf_numbers.entry(format!("{leaf:?}")).or_insert_with(|| {
+            leaves.push(leaf);
+            leaves.len() as u32 - 1
+        })
+    }
+
+    /// The number of a symbol.
+    pub(crate) fn symbol(&mut self, name: &Arc<str>) -> u32 {
+        self.statics.add_symbol(name)
+    }
+}
