@@ -1,1 +1,7 @@
-//! x
+//! The programs `qualm` and `aspen`: arguments, files, terminal, wiring. No logic lives here.
+#![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod input;
+pub mod project;
+pub mod status;

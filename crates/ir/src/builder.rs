@@ -61,6 +61,11 @@ impl ModuleBuilder {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Label(u32);
 
+/// A block that ends with a jump still to be filled in.
+#[derive(Debug)]
+#[must_use]
+pub struct OpenEnd(usize);
+
 /// Collects the body of one function.
 ///
 /// Registers are numbered in the order they are made here, which is the order of the final body because blocks are filled when they are
@@ -190,6 +195,20 @@ impl FunctionBuilder {
     /// A target for an instruction of this function; it holds the label's number until [`finish`](Self::finish).
     pub fn target(&self, label: Label, args: Vec<Reg>) -> Target {
         Target { block: BlockIndex(label.0), args }
+    }
+
+    /// Ends the block with a jump whose target is not known yet.
+    pub fn end_open(&mut self) -> OpenEnd {
+        self.end(Op::Jump { to: Target { block: BlockIndex(u32::MAX), args: Vec::new() } });
+        OpenEnd(self.blocks.len() - 1)
+    }
+
+    /// Says where an open end goes.
+    pub fn fill(&mut self, open: OpenEnd, label: Label, args: Vec<Reg>) {
+        let to = self.target(label, args);
+        if let Some(last) = self.blocks[open.0].ops.last_mut() {
+            *last = Op::Jump { to };
+        }
     }
 
     fn append(&mut self, op: Op) {

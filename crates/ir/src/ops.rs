@@ -174,6 +174,10 @@ macro_rules! for_each_op {
             0x5a ValLe "val.le" { a: val, b: val } -> int [fails];
             /// -1, 0 or 1: the total order of all data, in which different kinds are ordered too.
             0x5b ValCompare "val.compare" { a: val, b: val } -> int;
+            /// 1 if `a > b`, else 0; as `val.lt`.
+            0x5c ValGt "val.gt" { a: val, b: val } -> int [fails];
+            /// 1 if `a >= b`, else 0; as `val.lt`.
+            0x5d ValGe "val.ge" { a: val, b: val } -> int [fails];
 
             // ---- text and bytes
             /// The display forms of values, joined.

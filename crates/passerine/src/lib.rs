@@ -1,1 +1,21 @@
-//! x
+//! The Passerine front end: source text in, verified-to-be functions or diagnostics out.
+//!
+//! ```text
+//! text ──lexer──► tokens ──layout──► tokens with separators ──parser──► tree ──names──► tree + variables ──lower──► module
+//! ```
+//!
+//! It does no I/O: files come through [`Files`]. It never recurses in proportion to the length of a program, only to how deeply the text
+//! nests, and that is limited ([`parser::NESTING_MAX`]). The language is described in `docs/passerine.md`.
+#![forbid(unsafe_code)]
+
+pub mod layout;
+pub mod lexer;
+mod lower;
+mod modules;
+mod names;
+pub mod parser;
+mod patterns;
+mod prelude;
+pub mod tree;
+
+pub use modules::{Compiled, Files, NoFiles, compile};

@@ -14,7 +14,6 @@ use crate::value::Value;
 use qualm_ir::module::Module;
 use qualm_ir::natives::Native;
 use qualm_ir::source::Span;
-use qualm_ir::types::Type;
 use std::sync::Arc;
 
 /// What an instruction does. Operand conventions stand beside the arms in [`interp`](crate::interp).
@@ -31,7 +30,6 @@ pub(crate) enum Opcode {
     LoadInt,
     LoadConst,
     Jump,
-    BranchIf,
     BranchUnless,
     Switch,
     Return,
@@ -128,6 +126,9 @@ pub(crate) enum Comparison {
 impl Comparison {
     pub(crate) const ALL: [Self; 6] = [Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge];
 }
+
+/// Set beside the comparison when the program wrote the constant first; only error messages tell the difference.
+pub(crate) const CONSTANT_FIRST: u8 = 0x80;
 
 /// Bit and wrapping operations on integers, for `IntBits`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -248,7 +249,6 @@ pub(crate) struct Code {
     /// Words of its frame, header included.
     pub(crate) frame: usize,
     pub(crate) params: usize,
-    pub(crate) result: Type,
     /// Live value slots where the frame may wait, by pc, ascending; pc 0 is entry.
     live: Vec<(u32, Box<[u16]>)>,
     /// Source position of instructions, by pc, ascending.
@@ -269,8 +269,8 @@ impl Code {
         spans: Vec<(u32, Span)>,
         name: Arc<str>,
     ) -> Self {
-        let (params, result) = (signature.params.len(), signature.result);
-        Self { insts, consts, switches, handlers, frame, params, result, live, spans, name }
+        let params = signature.params.len();
+        Self { insts, consts, switches, handlers, frame, params, live, spans, name }
     }
 
     /// The slots that hold live values while the frame waits at this pc.

@@ -8,7 +8,7 @@
 //! object = header, payload words        header = | payload words | flags | kind |
 //! ```
 
-pub(crate) mod parcel;
+pub mod parcel;
 pub(crate) mod reclaim;
 
 use crate::statics::Statics;
@@ -204,6 +204,17 @@ impl Heap {
             }
             _ => None,
         }
+    }
+
+    /// The items of a tuple, to look at.
+    pub fn fields_of_tuple(&self, value: Value) -> Option<Vec<Value>> {
+        let offset = value.as_object(Kind::Tuple)?;
+        Some(self.payload(offset).iter().map(|word| Value(*word)).collect())
+    }
+
+    /// The items of a list, to look at.
+    pub fn list_values(&self, value: Value) -> Vec<Value> {
+        self.list_items(value).unwrap_or(&[]).iter().map(|word| Value(*word)).collect()
     }
 
     /// What is inside any number of labels.

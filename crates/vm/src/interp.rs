@@ -10,7 +10,7 @@
 mod leaf;
 mod operands;
 
-use crate::code::{Code, Comparison, Inst, IntBits, Opcode, Program, Query};
+use crate::code::{CONSTANT_FIRST, Code, Comparison, Inst, IntBits, Opcode, Program, Query};
 use crate::data::arith::{Arith, float_op, float_to_int, int_op, number};
 use crate::failure::Failure;
 use crate::heap::Heap;
@@ -165,11 +165,6 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
 
             // ---- control
             Opcode::Jump => pc = inst.d as usize,
-            Opcode::BranchIf => {
-                if regs[usize::from(inst.a)] != 0 {
-                    pc = inst.d as usize;
-                }
-            }
             Opcode::BranchUnless => {
                 if regs[usize::from(inst.a)] == 0 {
                     pc = inst.d as usize;
@@ -449,11 +444,11 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
             Opcode::ValEq => set_raw!(inst.a, fiber.heap.equal(val!(inst.b), val!(inst.c))),
             Opcode::ValNe => set_raw!(inst.a, !fiber.heap.equal(val!(inst.b), val!(inst.c))),
             Opcode::ValLt => {
-                let ordering = attempt!(fiber.heap.order(val!(inst.b), val!(inst.c)));
+                let ordering = attempt!(order(&fiber.heap, val!(inst.b), val!(inst.c), inst.d != 0));
                 set_raw!(inst.a, ordering == Ordering::Less);
             }
             Opcode::ValLe => {
-                let ordering = attempt!(fiber.heap.order(val!(inst.b), val!(inst.c)));
+                let ordering = attempt!(order(&fiber.heap, val!(inst.b), val!(inst.c), inst.d != 0));
                 set_raw!(inst.a, ordering != Ordering::Greater);
             }
             Opcode::ValEqElse => jump_unless!(inst, fiber.heap.equal(val!(inst.b), val!(inst.c))),
@@ -463,7 +458,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 if both_small!(a, b) {
                     jump_unless!(inst, (a.0 as i64) < b.0 as i64);
                 } else {
-                    let ordering = attempt!(fiber.heap.order(a, b));
+                    let ordering = attempt!(order(&fiber.heap, a, b, inst.a != 0));
                     jump_unless!(inst, ordering == Ordering::Less);
                 }
             }
@@ -472,7 +467,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 if both_small!(a, b) {
                     jump_unless!(inst, a.0 as i64 <= b.0 as i64);
                 } else {
-                    let ordering = attempt!(fiber.heap.order(a, b));
+                    let ordering = attempt!(order(&fiber.heap, a, b, inst.a != 0));
                     jump_unless!(inst, ordering != Ordering::Greater);
                 }
             }
@@ -482,7 +477,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 let constant = i64::from(inst.c as i8);
                 if a.0 & 1 == 1 {
                     let number = a.0 as i64 >> 1;
-                    let holds = match Comparison::ALL[usize::from(inst.a)] {
+                    let holds = match Comparison::ALL[usize::from(inst.a & !CONSTANT_FIRST)] {
                         Comparison::Eq => number == constant,
                         Comparison::Ne => number != constant,
                         Comparison::Lt => number < constant,
@@ -687,16 +682,21 @@ fn int_bits(op: u32, a: i64, b: i64) -> i64 {
     }
 }
 
+/// Compares two values; `swapped` tells that the program wrote them the other way round, for the message.
+fn order(heap: &Heap, a: Value, b: Value, swapped: bool) -> Result<Ordering, Failure> {
+    if swapped { heap.order(b, a).map(Ordering::reverse) } else { heap.order(a, b) }
+}
+
 fn compare_constant(heap: &Heap, comparison: u8, a: Value, constant: i64) -> Result<bool, Failure> {
     let b = Value::small_int(constant).unwrap_or(Value::UNIT);
-    let order = |a, b| heap.order(a, b);
-    Ok(match Comparison::ALL[usize::from(comparison)] {
+    let ordering = |a, b| order(heap, a, b, comparison & CONSTANT_FIRST != 0);
+    Ok(match Comparison::ALL[usize::from(comparison & !CONSTANT_FIRST)] {
         Comparison::Eq => heap.equal(a, b),
         Comparison::Ne => !heap.equal(a, b),
-        Comparison::Lt => order(a, b)? == Ordering::Less,
-        Comparison::Le => order(a, b)? != Ordering::Greater,
-        Comparison::Gt => order(b, a)? == Ordering::Less,
-        Comparison::Ge => order(b, a)? != Ordering::Greater,
+        Comparison::Lt => ordering(a, b)? == Ordering::Less,
+        Comparison::Le => ordering(a, b)? != Ordering::Greater,
+        Comparison::Gt => ordering(a, b)? == Ordering::Greater,
+        Comparison::Ge => ordering(a, b)? != Ordering::Less,
     })
 }
 

@@ -5,7 +5,7 @@
 
 use super::Tables;
 use super::slots::{self, Slots};
-use crate::code::{Code, Comparison, DIES, HandlerSpec, Inst, IntBits, Leaf, Opcode, Query, SwitchTable, int_word};
+use crate::code::{CONSTANT_FIRST, Code, Comparison, DIES, HandlerSpec, Inst, IntBits, Leaf, Opcode, Query, SwitchTable, int_word};
 use crate::data::arith::Arith;
 use crate::stack::HEADER;
 use crate::value::{Immediate, Value};
@@ -29,7 +29,6 @@ enum Const {
 }
 
 pub(super) struct Emitter<'a> {
-    module: &'a Module,
     function: &'a Function,
     index: u32,
     tables: &'a mut Tables,
@@ -69,7 +68,6 @@ impl<'a> Emitter<'a> {
         let liveness = Liveness::of(function, &starts);
         let count = types.len();
         Self {
-            module,
             function,
             index: index as u32,
             tables,
@@ -184,6 +182,8 @@ impl<'a> Emitter<'a> {
                 | Op::ValNe { .. }
                 | Op::ValLt { .. }
                 | Op::ValLe { .. }
+                | Op::ValGt { .. }
+                | Op::ValGe { .. }
                 | Op::ValTruth { .. }
         );
         let result = self.defined_by(block, at);
@@ -207,7 +207,14 @@ impl<'a> Emitter<'a> {
         match &self.function.blocks[block].ops[at] {
             Op::ValAdd { b, .. } | Op::ValSub { b, .. } => self.small(*b, -(1 << 30), 1 << 30).map(|_| *b),
             Op::IntAdd { b, .. } | Op::IntSub { b, .. } => self.small(*b, -127, 127).map(|_| *b),
-            Op::ValEq { a, b } | Op::ValNe { a, b } | Op::ValLt { a, b } | Op::ValLe { a, b } if self.is_fused(block, at) => {
+            Op::ValEq { a, b }
+            | Op::ValNe { a, b }
+            | Op::ValLt { a, b }
+            | Op::ValLe { a, b }
+            | Op::ValGt { a, b }
+            | Op::ValGe { a, b }
+                if self.is_fused(block, at) =>
+            {
                 self.small_i8(*b).map(|_| *b).or_else(|| self.small_i8(*a).map(|_| *a))
             }
             Op::ValInt { a } => match self.defined_by(block, at) {
@@ -528,6 +535,8 @@ impl<'a> Emitter<'a> {
             Op::ValNe { a, b } => compare(Opcode::ValNeElse, Comparison::Ne, Comparison::Ne, *a, *b),
             Op::ValLt { a, b } => compare(Opcode::ValLtElse, Comparison::Lt, Comparison::Gt, *a, *b),
             Op::ValLe { a, b } => compare(Opcode::ValLeElse, Comparison::Le, Comparison::Ge, *a, *b),
+            Op::ValGt { a, b } => compare(Opcode::ValLtElse, Comparison::Gt, Comparison::Lt, *a, *b),
+            Op::ValGe { a, b } => compare(Opcode::ValLeElse, Comparison::Ge, Comparison::Le, *a, *b),
             Op::ValTruth { v, role } => {
                 let role = self.text_number(role);
                 let v = self.source(*v, 0);
@@ -547,16 +556,19 @@ impl<'a> Emitter<'a> {
         };
         match immediate {
             Some(reg) => {
-                let (comparison, other) = if reg == b && self.small_i8(b).is_some() { (right, a) } else { (left, b) };
+                let is_right = reg == b && self.small_i8(b).is_some();
+                let (comparison, other) = if is_right { (right as u8, a) } else { (left as u8 | CONSTANT_FIRST, b) };
                 let value = self.small_i8(reg).unwrap_or(0) as i8;
                 let other = self.source(other, 0);
                 self.branch(block, yes, no, |emitter| {
-                    emitter.put(Opcode::ValImmElse, comparison as u8, other, value as u8, 0)
+                    emitter.put(Opcode::ValImmElse, comparison, other, value as u8, 0)
                 });
             }
             None => {
                 let (a, b) = (self.source(a, 0), self.source(b, 1));
-                self.branch(block, yes, no, |emitter| emitter.put(plain, 0, a, b, 0));
+                let swapped = matches!(ops[at], Op::ValGt { .. } | Op::ValGe { .. });
+                let (a, b) = if swapped { (b, a) } else { (a, b) };
+                self.branch(block, yes, no, |emitter| emitter.put(plain, u8::from(swapped), a, b, 0));
             }
         }
     }
@@ -728,6 +740,8 @@ impl<'a> Emitter<'a> {
             Op::ValNe { a, b } => self.binary(block, at, Opcode::ValNe, *a, *b, 0),
             Op::ValLt { a, b } => self.binary(block, at, Opcode::ValLt, *a, *b, 0),
             Op::ValLe { a, b } => self.binary(block, at, Opcode::ValLe, *a, *b, 0),
+            Op::ValGt { a, b } => self.binary(block, at, Opcode::ValLt, *b, *a, 1),
+            Op::ValGe { a, b } => self.binary(block, at, Opcode::ValLe, *b, *a, 1),
             Op::ValCompare { a, b } => self.leaf(block, at, Leaf::ValCompare, &[*a, *b]),
             Op::TextBuild { parts } => self.leaf(block, at, Leaf::TextBuild, parts),
             Op::TextLen { text } => self.query(block, at, Query::TextLen, *text, 0),

@@ -1,0 +1,48 @@
+//! The runtime: run, check, assemble, disassemble, verify, hash.
+
+use clap::{Parser, Subcommand};
+use qualm_cli::{commands, status};
+use std::process::ExitCode;
+
+/// A distributed runtime for content-addressed functions.
+#[derive(Parser)]
+#[command(name = "qualm", version, after_help = "Exit status: 0 success, 1 uncaught error, 2 invalid program, 3 stopped by a quota or capability, 64 wrong usage.")]
+struct Qualm {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a program on all cores
+    Run(commands::RunArgs),
+    /// Report what is wrong with a program without running it
+    Check(commands::VerifyArgs),
+    /// Translate a program to a binary module
+    Asm(commands::AsmArgs),
+    /// Print a program as text assembly
+    Dis(commands::DisArgs),
+    /// Check a module against the machine's rules
+    Verify(commands::VerifyArgs),
+    /// Print the content hash of every function
+    Hash(commands::HashArgs),
+}
+
+fn main() -> ExitCode {
+    let parsed = match Qualm::try_parse() {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let asked = !error.use_stderr();
+            let _ = error.print();
+            return ExitCode::from(if asked { status::OK } else { status::USAGE });
+        }
+    };
+    ExitCode::from(match parsed.command {
+        Command::Run(args) => commands::run(args),
+        Command::Check(args) => commands::check(&args),
+        Command::Asm(args) => commands::asm(&args),
+        Command::Dis(args) => commands::dis(&args),
+        Command::Verify(args) => commands::verify(&args),
+        Command::Hash(args) => commands::hash(&args),
+    })
+}

@@ -1,0 +1,26 @@
+//! The commands, one file each; what they print on which stream and how they exit is the promise of `corpus/README.md`.
+
+mod asm;
+mod dis;
+mod hash;
+mod run;
+mod verify;
+
+pub use asm::{AsmArgs, asm};
+pub use dis::{DisArgs, dis};
+pub use hash::{HashArgs, hash};
+pub use run::{RunArgs, RunOptions, run, run_file};
+pub use verify::{VerifyArgs, check, verify};
+
+/// Writes to stdout; a reader that went away is no error.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes to stderr.
+pub fn complain(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,169 @@
+//! `qualm run`, and the running half of `aspen run`.
+
+use super::{complain, print};
+use crate::{input, status};
+use clap::Args;
+use qualm_ir::diagnostic::excerpt;
+use qualm_ir::module::Module;
+use qualm_ir::source::SourceMap;
+use qualm_node::capability::Capabilities;
+use qualm_node::scheduler::{self, End, Report, Stats};
+use qualm_vm::fiber::{Limits, TraceEntry};
+use qualm_vm::load::load;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Arguments of `qualm run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The program: Passerine (.pn), text assembly (.qualm) or a binary module (.qb)
+    file: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+    /// What the program sees as its arguments; put `--` before arguments that start with a dash
+    args: Vec<String>,
+}
+
+/// How a program runs.
+#[derive(Args, Debug, Default)]
+pub struct RunOptions {
+    /// Print the program's value at the end, as `= VALUE`
+    #[arg(long)]
+    value: bool,
+    /// Say on stderr what the run cost
+    #[arg(long)]
+    stats: bool,
+    /// Stop after this many function entries (exit status 3)
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+    /// Memory each process may use, in MiB [default: 4096]
+    #[arg(long, value_name = "MIB")]
+    memory: Option<usize>,
+    /// Threads that run processes [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// What executes the program
+    #[arg(long, default_value = "interp", value_parser = ["interp"])]
+    tier: String,
+    /// Capabilities to grant, separated by commas, or `all`; a script has write, read, clock, random, args and spawn
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    allow: Vec<String>,
+    /// Collect garbage whenever that is possible (slow; finds bugs in the machine)
+    #[arg(long, hide = true)]
+    gc_stress: bool,
+}
+
+/// `qualm run`
+pub fn run(args: RunArgs) -> u8 {
+    run_file(&args.file, &args.options, &[], args.args)
+}
+
+/// Runs a file; `granted` are capabilities its project asks for.
+pub fn run_file(file: &Path, options: &RunOptions, granted: &[String], args: Vec<String>) -> u8 {
+    let mut capabilities = Capabilities::script();
+    for name in granted.iter().chain(&options.allow) {
+        if let Err(problem) = capabilities.grant(name) {
+            complain(&format!("{problem}\n"));
+            return status::USAGE;
+        }
+    }
+    let module = match input::verified(file) {
+        Ok(module) => module,
+        Err(problem) => {
+            complain(&problem);
+            return status::INVALID;
+        }
+    };
+    if module.get().entry.is_none() {
+        complain(&format!("{}: the module has no entry to run (`entry @main`)\n", file.display()));
+        return status::INVALID;
+    }
+    let program = Arc::new(load(module));
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let words_per_mib = (1 << 20) / size_of::<u64>();
+    let mut limits = Limits::default();
+    if let Some(memory) = options.memory {
+        limits.memory_words = memory.saturating_mul(words_per_mib);
+    }
+    let report = scheduler::run(
+        program.clone(),
+        scheduler::Options {
+            workers: options.workers.map_or_else(cores, usize::from),
+            fuel: options.fuel,
+            limits,
+            capabilities,
+            args,
+            stress: options.gc_stress,
+        },
+    );
+    conclude(program.module(), options, &report)
+}
+
+fn conclude(module: &Module, options: &RunOptions, report: &Report) -> u8 {
+    let code = match &report.end {
+        End::Value(value) => {
+            if options.value {
+                print(&format!("= {value}\n"));
+            }
+            status::OK
+        }
+        End::Error { message, trace, left_out } => {
+            complain(&trace_text(module, trace, *left_out, message));
+            if message.starts_with("Denied error") { status::STOPPED } else { status::UNCAUGHT }
+        }
+        End::OutOfFuel => {
+            complain("stopped: the fuel is used up (--fuel)\n");
+            status::STOPPED
+        }
+        End::OutOfMemory => {
+            complain("stopped: the program needs more memory than it may use (--memory)\n");
+            status::STOPPED
+        }
+    };
+    if options.stats {
+        complain(&stats_text(&report.stats));
+    }
+    code
+}
+
+/// The calls that led to an error, each with its place in the source; calls inside the prelude are left out.
+fn trace_text(module: &Module, trace: &[TraceEntry], left_out: usize, message: &str) -> String {
+    let mut sources = SourceMap::default();
+    for source in &module.sources {
+        sources.add(source.path.clone(), source.text.clone());
+    }
+    let mut out = String::from("Trace, latest call last:\n");
+    let half = trace.len() / 2;
+    let mut last = None;
+    for (at, entry) in trace.iter().enumerate() {
+        if at == half && left_out > 0 {
+            let _ = writeln!(out, "... {left_out} calls left out ...");
+        }
+        let Some(span) = entry.span else { continue };
+        let hidden = sources.get(span.source).is_none_or(|source| &*source.path == "prelude");
+        if !hidden && last != Some(span) {
+            excerpt(&mut out, &sources, span, None);
+            last = Some(span);
+        }
+    }
+    out.push_str(message);
+    out.push('\n');
+    out
+}
+
+fn stats_text(stats: &Stats) -> String {
+    let heap = &stats.heap;
+    format!(
+        "function entries    {}\nprocesses           {}\nobjects made        {}\nupdates in place    {}\nupdates by copy     {}\nwords copied        {}\ncollections         {}\nwords moved         {}\nlargest heap, KiB   {}\n",
+        stats.fuel,
+        stats.processes,
+        heap.objects,
+        heap.in_place,
+        heap.copied,
+        heap.copied_words,
+        heap.collections,
+        heap.moved_words,
+        heap.peak_words * 8 / 1024,
+    )
+}

@@ -1,0 +1,109 @@
+//! Reads programs of every kind from files.
+
+use qualm_ir::binary;
+use qualm_ir::module::Module;
+use qualm_ir::source::SourceMap;
+use qualm_ir::text;
+use qualm_ir::verify::{Verified, verify};
+use qualm_passerine::{Files, compile};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Native stack for the compiler: what the deepest nesting the parser allows may need. Only touched pages cost memory.
+const COMPILER_STACK_BYTES: usize = 256 << 20;
+
+/// What is wrong with an input, ready to print.
+pub type Problem = String;
+
+/// Reads a file with a limit, so that no special file keeps us for ever.
+///
+/// # Errors
+/// What could not be read, and why.
+pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot read {}: {error}\n", path.display()))?;
+    if metadata.is_dir() {
+        return Err(format!("cannot read {}: it is a directory\n", path.display()));
+    }
+    if metadata.len() > qualm_ir::limits::MODULE_BYTES_MAX as u64 {
+        return Err(format!("cannot read {}: it is larger than 1 GiB\n", path.display()));
+    }
+    std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\n", path.display()))
+}
+
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Problem> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("{}: byte {at} is not UTF-8; a source file is text\n", path.display())
+    })
+}
+
+/// The module a file holds: Passerine source (`.pn`), text assembly (`.qualm`) or a binary module (`.qb`).
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn module(path: &Path) -> Result<Module, Problem> {
+    let bytes = read(path)?;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+    if extension == "qb" || bytes.starts_with(binary::MAGIC) {
+        return binary::decode(&bytes).map_err(|error| format!("{}: {error}\n", path.display()));
+    }
+    let text = text_of(path, bytes)?;
+    let name = path.display().to_string();
+    if extension == "qualm" {
+        let mut sources = SourceMap::default();
+        let id = sources.add(name.as_str(), text.as_str());
+        let mut module = text::parse(id, &text).map_err(|error| error.render(&sources))?;
+        module.sources = sources
+            .iter()
+            .map(|source| qualm_ir::module::SourceName { path: source.path.clone(), text: source.text.clone() })
+            .collect();
+        return Ok(module);
+    }
+    passerine(&name, &text)
+}
+
+/// Compiles Passerine source.
+///
+/// # Errors
+/// The diagnostics.
+pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
+    let compiled = std::thread::scope(|scope| {
+        let compiler = std::thread::Builder::new().name("compiler".into()).stack_size(COMPILER_STACK_BYTES);
+        let thread = compiler.spawn_scoped(scope, || compile(path, text, &mut Disk));
+        thread.map_err(|error| format!("cannot start the compiler: {error}\n"))?.join().map_err(|_| "the compiler failed\n".to_owned())
+    })?;
+    let sources = compiled.sources;
+    compiled.module.map_err(|errors| errors.iter().map(|error| error.render(&sources)).collect::<Vec<_>>().join("\n"))
+}
+
+/// The module a file holds, verified.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn verified(path: &Path) -> Result<Verified<Module>, Problem> {
+    verify(module(path)?).map_err(|errors| {
+        errors.iter().map(|error| format!("{}: {error}\n", path.display())).collect::<String>()
+    })
+}
+
+/// Module files beside the file that uses them.
+struct Disk;
+
+impl Files for Disk {
+    fn find(&mut self, from: &str, names: &[Arc<str>]) -> Option<(String, String, usize)> {
+        let mut folder: PathBuf = Path::new(from).parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut found = None;
+        for (at, name) in names.iter().enumerate() {
+            for candidate in [folder.join(format!("{name}.pn")), folder.join(&**name).join("mod.pn")] {
+                if candidate.is_file() {
+                    found = Some((candidate, at + 1));
+                    break;
+                }
+            }
+            folder.push(&**name);
+        }
+        let (path, used) = found?;
+        let text = text_of(&path, read(&path).ok()?).ok()?;
+        Some((path.display().to_string(), text, used))
+    }
+}

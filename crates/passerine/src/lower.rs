@@ -1,0 +1,536 @@
+//! From the tree to functions of the machine.
+//!
+//! Every Passerine function becomes a function whose first parameters are what it captures; a value of it is that function holding those
+//! arguments. A known function is called directly. A loop becomes a function too, whose parameters are the variables it uses and whose result are those it
+//! assigns; the machine makes a real loop of it. Variables in registers are renamed by assignment: the environment maps each to the
+//! register that holds its present value, and joins take what differs as parameters.
+
+mod calls;
+mod control;
+mod data;
+
+use crate::names::{Names, Storage, VarId};
+use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern};
+use qualm_ir::builder::{FunctionBuilder, Label, ModuleBuilder};
+use qualm_ir::module::Module;
+use qualm_ir::natives::Native;
+use qualm_ir::op::Op;
+use qualm_ir::source::{SourceMap, Span};
+use qualm_ir::types::{Float64, FunctionIndex, Reg, Signature, Type};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A parsed file.
+pub(crate) struct File {
+    pub(crate) statements: Vec<Expr>,
+    pub(crate) function: FunctionId,
+}
+
+/// Lowers a program: the main file runs first, module files when they are first used.
+pub(crate) fn lower(names: &Names, prelude: &File, files: &[File], main: &File, sources: &SourceMap) -> Module {
+    let mut lowerer = Lowerer {
+        names,
+        files,
+        module: ModuleBuilder::default(),
+        bodies: HashMap::new(),
+        indexes: HashMap::new(),
+        queue: Vec::new(),
+        f: Frame::new(FunctionBuilder::new(signature(0), ""), main.function),
+    };
+    for file in std::iter::once(prelude).chain(files).chain([main]) {
+        file.statements.iter().for_each(|statement| collect_functions(statement, &mut lowerer.bodies));
+    }
+    for source in sources.iter() {
+        lowerer.module.add_source(source.path.clone(), source.text.clone());
+    }
+    lowerer.main(main);
+    while let Some(job) = lowerer.queue.pop() {
+        lowerer.job(job);
+    }
+    lowerer.module.finish()
+}
+
+/// The signature of a function of so many values.
+pub(crate) fn signature(params: usize) -> Signature {
+    Signature { params: vec![Type::Val; params], result: Type::Val }
+}
+
+/// Code that a function number stands for.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    Lambda(&'a Lambda, &'a str),
+    Try(&'a Expr),
+}
+
+/// A function still to be lowered.
+enum Job {
+    /// The part of a function that starts with this parameter.
+    Part { function: FunctionId, first: usize, index: FunctionIndex, inherited: Vec<VarId> },
+    File { number: usize, index: FunctionIndex },
+}
+
+/// A function being built.
+struct Frame {
+    builder: FunctionBuilder,
+    env: HashMap<VarId, Reg>,
+    function: FunctionId,
+}
+
+impl Frame {
+    fn new(builder: FunctionBuilder, function: FunctionId) -> Self {
+        Self { builder, env: HashMap::new(), function }
+    }
+}
+
+pub(crate) struct Lowerer<'a> {
+    names: &'a Names,
+    files: &'a [File],
+    module: ModuleBuilder,
+    bodies: HashMap<FunctionId, Body<'a>>,
+    indexes: HashMap<(FunctionId, usize), FunctionIndex>,
+    queue: Vec<Job>,
+    f: Frame,
+}
+
+/// Where a value is wanted.
+enum Join {
+    Value,
+    Tail,
+}
+
+impl<'a> Lowerer<'a> {
+    // ---- functions
+
+    fn main(&mut self, main: &'a File) {
+        let index = self.module.declare(signature(0));
+        self.module.set_entry(index);
+        self.f = Frame::new(FunctionBuilder::new(signature(0), "main"), main.function);
+        for file in &self.names.files {
+            let cell = self.f.builder.push(Op::CellEmpty {});
+            let unit = self.unit();
+            self.f.builder.push(Op::CellSet { cell, v: unit });
+            self.f.env.insert(*file, cell);
+        }
+        self.body_statements(&main.statements, Join::Tail);
+        self.finish(index);
+    }
+
+    /// Ends the function being built.
+    fn finish(&mut self, index: FunctionIndex) {
+        let done = std::mem::replace(&mut self.f, Frame::new(FunctionBuilder::new(signature(0), ""), FunctionId(0)));
+        self.module.define(index, done.builder);
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Part { function, first, index, inherited } => self.part(function, first, index, &inherited),
+            Job::File { number, index } => self.file(number, index),
+        }
+    }
+
+    fn file(&mut self, number: usize, index: FunctionIndex) {
+        let file = &self.files[number];
+        let captures = self.names.captures(file.function).to_vec();
+        self.f = Frame::new(FunctionBuilder::new(signature(captures.len() + 1), "module"), file.function);
+        self.bind_params(&captures);
+        let value = self.module_record(&file.statements);
+        self.f.builder.end(Op::Return { value });
+        self.finish(index);
+    }
+
+    fn bind_params(&mut self, vars: &[VarId]) {
+        for (at, var) in vars.iter().enumerate() {
+            let reg = self.f.builder.param(at);
+            self.f.env.insert(*var, reg);
+        }
+    }
+
+    /// How many parameters from `first` on one machine function takes: up to and with the first that may refuse its argument.
+    fn part_arity(lambda: &Lambda, first: usize) -> usize {
+        let rest = &lambda.params[first..];
+        rest.iter().position(|param| !param.is_irrefutable()).map_or(rest.len(), |at| at + 1)
+    }
+
+    /// Lowers a part of a function: some of its parameters, then its body or a function of the others.
+    fn part(&mut self, function: FunctionId, first: usize, index: FunctionIndex, inherited: &[VarId]) {
+        match self.bodies[&function] {
+            Body::Try(body) => {
+                self.f = Frame::new(FunctionBuilder::new(signature(inherited.len() + 1), "try"), function);
+                self.bind_params(inherited);
+                self.tail(body);
+            }
+            Body::Lambda(lambda, name) => {
+                let arity = Self::part_arity(lambda, first);
+                let builder = FunctionBuilder::new(signature(inherited.len() + arity), name);
+                self.f = Frame::new(builder, function);
+                self.bind_params(inherited);
+                for (at, param) in lambda.params[first..first + arity].iter().enumerate() {
+                    let argument = self.f.builder.param(inherited.len() + at);
+                    self.f.builder.set_span(Some(param.span));
+                    self.bind_or_raise(param, argument);
+                }
+                let next = first + arity;
+                if next < lambda.params.len() {
+                    let mut vars: Vec<VarId> = self.f.env.keys().copied().collect();
+                    vars.sort();
+                    let index = self.part_index(function, next, &vars);
+                    let captures = self.registers(&vars);
+                    let value = self.f.builder.push(Op::Closure { f: index, captures });
+                    self.f.builder.end(Op::Return { value });
+                } else {
+                    self.guarded_body(lambda);
+                }
+            }
+        }
+        self.finish(index);
+    }
+
+    fn guarded_body(&mut self, lambda: &'a Lambda) {
+        if let Some(guard) = &lambda.guard {
+            let fail = self.f.builder.label(&[]);
+            let pass = self.f.builder.label(&[]);
+            self.branch_on(guard, "guard", pass, fail);
+            self.f.builder.place(fail);
+            let last = lambda.params.last().expect("a function has a parameter");
+            let refused = self.pattern_value(last);
+            let raised = self.raise_match("guard refused ", refused);
+            self.f.builder.end(Op::Return { value: raised });
+            self.f.builder.place(pass);
+        }
+        self.tail(&lambda.body);
+    }
+
+    /// A value for messages: the variable a parameter binds, or unit.
+    fn pattern_value(&mut self, pattern: &Pattern) -> Reg {
+        match &pattern.kind {
+            crate::tree::PatternKind::Variable(name) => match self.names.meaning(name.id) {
+                Some(var) => self.read(var, pattern.span),
+                None => self.unit(),
+            },
+            crate::tree::PatternKind::Is { pattern, .. } => self.pattern_value(pattern),
+            _ => self.unit(),
+        }
+    }
+
+    /// The machine function of a part, lowered later.
+    fn part_index(&mut self, function: FunctionId, first: usize, inherited: &[VarId]) -> FunctionIndex {
+        if let Some(index) = self.indexes.get(&(function, first)) {
+            return *index;
+        }
+        let arity = match self.bodies[&function] {
+            Body::Lambda(lambda, _) => Self::part_arity(lambda, first),
+            Body::Try(_) => 1,
+        };
+        let index = self.module.declare(signature(inherited.len() + arity));
+        self.indexes.insert((function, first), index);
+        self.queue.push(Job::Part { function, first, index, inherited: inherited.to_vec() });
+        index
+    }
+
+    /// The machine function of a function and what it captures.
+    fn function_index(&mut self, function: FunctionId) -> (FunctionIndex, Vec<VarId>) {
+        let captures = self.names.captures(function).to_vec();
+        (self.part_index(function, 0, &captures), captures)
+    }
+
+    /// A function as a value.
+    fn function_value(&mut self, function: FunctionId) -> Reg {
+        let (f, vars) = self.function_index(function);
+        let captures = self.registers(&vars);
+        self.f.builder.push(Op::Closure { f, captures })
+    }
+
+    /// The registers to pass for captured variables: cells as cells.
+    fn registers(&mut self, vars: &[VarId]) -> Vec<Reg> {
+        vars.iter().map(|var| self.register(*var)).collect()
+    }
+
+    fn register(&mut self, var: VarId) -> Reg {
+        if let Some(reg) = self.f.env.get(&var) {
+            return *reg;
+        }
+        // A binding that no run can reach before this use; its cell is made here.
+        let cell = self.f.builder.push(Op::CellEmpty {});
+        self.f.env.insert(var, cell);
+        cell
+    }
+
+    // ---- variables
+
+    /// The value of a variable.
+    fn read(&mut self, var: VarId, span: Span) -> Reg {
+        let info = self.names.var(var);
+        if let Some(literal) = info.literal() {
+            return self.literal(literal);
+        }
+        match info.storage() {
+            Storage::Known(function) => self.function_value(function),
+            Storage::Register => self.register(var),
+            Storage::Cell => {
+                let cell = self.register(var);
+                self.f.builder.set_span(Some(span));
+                self.f.builder.push(Op::CellGet { cell, name: info.name.clone() })
+            }
+        }
+    }
+
+    /// Gives a variable a value.
+    fn write(&mut self, var: VarId, value: Reg) {
+        let info = self.names.var(var);
+        match info.storage() {
+            Storage::Known(_) => {}
+            Storage::Register => {
+                self.f.env.insert(var, value);
+            }
+            Storage::Cell => match self.f.env.get(&var).copied() {
+                Some(cell) => {
+                    self.f.builder.push(Op::CellSet { cell, v: value });
+                }
+                None => {
+                    let cell = self.f.builder.push(Op::CellNew { v: value });
+                    self.f.env.insert(var, cell);
+                }
+            },
+        }
+    }
+
+    /// Forgets the cell of a variable that a scope declares, so that each time it is entered a new one is made.
+    fn renew(&mut self, var: VarId, by: crate::tree::NameId) {
+        if self.names.var(var).declared_by == by && self.names.var(var).storage() == Storage::Cell {
+            self.f.env.remove(&var);
+        }
+    }
+
+    // ---- small things
+
+    fn unit(&mut self) -> Reg {
+        self.f.builder.push(Op::Unit {})
+    }
+
+    fn text(&mut self, text: &str) -> Reg {
+        self.f.builder.push(Op::TextConst { text: Arc::from(text) })
+    }
+
+    fn int_const(&mut self, value: i64) -> Reg {
+        self.f.builder.push(Op::IntConst { value })
+    }
+
+    fn literal(&mut self, literal: &Literal) -> Reg {
+        match literal {
+            Literal::Unit => self.unit(),
+            Literal::Boolean(value) => {
+                let a = self.int_const(i64::from(*value));
+                self.f.builder.push(Op::ValBool { a })
+            }
+            Literal::Integer(value) => {
+                let a = self.int_const(*value);
+                self.f.builder.push(Op::ValInt { a })
+            }
+            Literal::Float(value) => {
+                let value = Float64::new(*value).expect("a literal is a number");
+                let a = self.f.builder.push(Op::FloatConst { value });
+                self.f.builder.push(Op::ValFloat { a })
+            }
+            Literal::Text(text) => self.f.builder.push(Op::TextConst { text: text.clone() }),
+        }
+    }
+
+    fn native(&mut self, native: Native, args: Vec<Reg>) -> Reg {
+        self.f.builder.push(Op::Native { native, args })
+    }
+
+    /// Raises `Match` with a message and the value it is about.
+    fn raise_match(&mut self, message: &str, value: Reg) -> Reg {
+        let message = self.text(message);
+        let error = self.native(Native::MatchFailure, vec![message, value]);
+        self.f.builder.push(Op::Raise { error })
+    }
+
+    /// Ends the block with a jump to a label without parameters.
+    fn go(&mut self, label: Label) {
+        self.f.builder.jump(label, Vec::new());
+    }
+}
+
+/// Finds every function of an expression, with the name it is bound to.
+fn collect_functions<'a>(expr: &'a Expr, bodies: &mut HashMap<FunctionId, Body<'a>>) {
+    let mut open: Vec<(&'a Expr, &'a str)> = vec![(expr, "")];
+    while let Some((expr, name)) = open.pop() {
+        match &expr.kind {
+            ExprKind::Lambda(lambda) => {
+                bodies.insert(lambda.id, Body::Lambda(lambda, if name.is_empty() { "function" } else { name }));
+                lambda.params.iter().for_each(|param| guards(param, &mut open));
+                open.extend(lambda.guard.as_ref().map(|guard| (guard, "")));
+                open.push((&lambda.body, ""));
+            }
+            ExprKind::Try { body, id } => {
+                bodies.insert(*id, Body::Try(body));
+                open.push((body, ""));
+            }
+            ExprKind::Assign { pattern, value } => {
+                guards(pattern, &mut open);
+                let name = match &pattern.kind {
+                    crate::tree::PatternKind::Variable(name) => &*name.text,
+                    _ => "",
+                };
+                open.push((value, name));
+            }
+            ExprKind::Group(inner) => open.push((inner, name)),
+            ExprKind::Match { value, branches } => {
+                open.push((value, ""));
+                for branch in branches {
+                    guards(&branch.pattern, &mut open);
+                    open.push((&branch.body, ""));
+                }
+            }
+            ExprKind::For { pattern, items, body } => {
+                guards(pattern, &mut open);
+                open.push((items, ""));
+                open.push((body, ""));
+            }
+            _ => for_each_child(expr, &mut |child| open.push((child, ""))),
+        }
+    }
+}
+
+fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
+    use crate::tree::PatternKind;
+    match &pattern.kind {
+        PatternKind::Where { pattern, guard } => {
+            open.push((guard, ""));
+            guards(pattern, open);
+        }
+        PatternKind::Is { pattern, .. } => guards(pattern, open),
+        PatternKind::Label { payload: Some(payload), .. } => guards(payload, open),
+        PatternKind::Tuple(items) | PatternKind::Or(items) => items.iter().for_each(|item| guards(item, open)),
+        PatternKind::List { before, after, .. } => before.iter().chain(after).for_each(|item| guards(item, open)),
+        PatternKind::Record { fields, .. } => fields.iter().for_each(|(_, field)| guards(field, open)),
+        PatternKind::Variable(_) | PatternKind::Discard | PatternKind::Literal(_) | PatternKind::Label { payload: None, .. } => {}
+    }
+}
+
+/// Calls `visit` with the direct parts of an expression, patterns left out.
+pub(crate) fn for_each_child<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
+    use crate::tree::{Field, Item};
+    match &expr.kind {
+        ExprKind::Literal(_) | ExprKind::Name(_) | ExprKind::LabelMember { .. } | ExprKind::NativeFunction(_) | ExprKind::File(_) => {}
+        ExprKind::Interpolation(parts)
+        | ExprKind::Tuple(parts)
+        | ExprKind::Block(parts)
+        | ExprKind::Module(parts) => parts.iter().for_each(visit),
+        ExprKind::Label { payload, .. } => payload.iter().for_each(|payload| visit(payload)),
+        ExprKind::Group(inner)
+        | ExprKind::Negate(inner)
+        | ExprKind::Not(inner)
+        | ExprKind::Error(inner)
+        | ExprKind::Magic { operand: inner, .. }
+        | ExprKind::Annotated { value: inner, .. }
+        | ExprKind::Is { value: inner, .. }
+        | ExprKind::Field { value: inner, .. }
+        | ExprKind::Try { body: inner, .. }
+        | ExprKind::Assign { value: inner, .. } => visit(inner),
+        ExprKind::List(items) => items.iter().for_each(|item| match item {
+            Item::One(item) | Item::Spread(Some(item), _) => visit(item),
+            Item::Spread(None, _) => {}
+        }),
+        ExprKind::Record(fields) => fields.iter().for_each(|field| match field {
+            Field::Named(_, value) | Field::Spread(Some(value), _) => visit(value),
+            Field::Spread(None, _) => {}
+        }),
+        ExprKind::Lambda(lambda) => {
+            lambda.guard.iter().for_each(&mut *visit);
+            visit(&lambda.body);
+        }
+        ExprKind::Call { function: left, argument: right }
+        | ExprKind::Index { value: left, key: right }
+        | ExprKind::Binary { left, right, .. }
+        | ExprKind::And(left, right)
+        | ExprKind::Or(left, right)
+        | ExprKind::Range { from: left, to: right, .. }
+        | ExprKind::While { condition: left, body: right }
+        | ExprKind::For { items: left, body: right, .. }
+        | ExprKind::Guarded { value: left, guard: right } => {
+            visit(left);
+            visit(right);
+        }
+        ExprKind::If { condition, yes, no } => {
+            visit(condition);
+            visit(yes);
+            no.iter().for_each(|no| visit(no));
+        }
+        ExprKind::Match { value, branches } => {
+            visit(value);
+            branches.iter().for_each(|branch| visit(&branch.body));
+        }
+        ExprKind::Use(used) => visit(&used.value),
+    }
+}
+
+// What the sibling module `patterns` needs of a lowerer.
+impl<'a> Lowerer<'a> {
+    pub(crate) fn builder(&mut self) -> &mut FunctionBuilder {
+        &mut self.f.builder
+    }
+
+    pub(crate) fn env(&mut self) -> &mut HashMap<VarId, Reg> {
+        &mut self.f.env
+    }
+
+    pub(crate) fn names(&self) -> &'a Names {
+        self.names
+    }
+
+    pub(crate) fn push(&mut self, op: Op) -> Reg {
+        self.f.builder.push(op)
+    }
+
+    pub(crate) fn text_const(&mut self, text: &str) -> Reg {
+        self.text(text)
+    }
+
+    pub(crate) fn literal_reg(&mut self, literal: &Literal) -> Reg {
+        self.literal(literal)
+    }
+
+    pub(crate) fn bind_variable(&mut self, name: crate::tree::NameId, value: Reg) {
+        if let Some(var) = self.names.meaning(name) {
+            self.write(var, value);
+        }
+    }
+
+    pub(crate) fn raise_told(&mut self, message: Reg, value: Reg) -> Reg {
+        let error = self.native(Native::MatchFailure, vec![message, value]);
+        self.f.builder.push(Op::Raise { error })
+    }
+
+    pub(crate) fn guard(&mut self, guard: &'a Expr, pass: Label, fail: Label) {
+        self.branch_on(guard, "guard", pass, fail);
+    }
+
+    /// Whether every item of a list has a type, as an integer: a loop over the items in a function of its own.
+    pub(crate) fn items_test(&mut self, item: &crate::tree::Type, list: Reg) -> Reg {
+        let shape = Signature { params: vec![Type::Val, Type::Int, Type::Int], result: Type::Int };
+        let index = self.module.declare(shape.clone());
+        let outer = std::mem::replace(&mut self.f, Frame::new(FunctionBuilder::new(shape, "items test"), FunctionId(0)));
+        let (go, done, miss) = (self.f.builder.label(&[]), self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let (seq, at, end) = (Reg(0), Reg(1), Reg(2));
+        let c = self.push(Op::IntLt { a: at, b: end });
+        self.f.builder.branch(c, go, done);
+        self.f.builder.place(go);
+        let value = self.push(Op::ListGet { list: seq, index: at });
+        self.type_test(item, value, miss);
+        let one = self.int_const(1);
+        let next = self.push(Op::IntAdd { a: at, b: one });
+        self.f.builder.end(Op::TailCall { f: index, args: vec![seq, next, end] });
+        for (label, answer) in [(done, 1), (miss, 0)] {
+            self.f.builder.place(label);
+            let value = self.int_const(answer);
+            self.f.builder.end(Op::Return { value });
+        }
+        let made = std::mem::replace(&mut self.f, outer);
+        self.module.define(index, made.builder);
+        let zero = self.int_const(0);
+        let length = self.push(Op::ListLen { v: list });
+        self.push(Op::Call { f: index, args: vec![list, zero, length] })
+    }
+}

@@ -1,0 +1,263 @@
+//! Calls, `try` and `error`, built-ins by name.
+
+use super::{Body, Lowerer};
+use crate::names::{Storage, as_lambda};
+use crate::tree::{Expr, ExprKind, FunctionId, Literal};
+use qualm_ir::natives::Native;
+use qualm_ir::op::Op;
+use qualm_ir::source::Span;
+use qualm_ir::types::{FunctionIndex, Reg};
+
+/// What a call reaches.
+enum Callee {
+    /// A function whose code is known: what it captures and how many arguments it takes.
+    Known(FunctionIndex, Vec<Reg>, usize),
+    Value(Reg),
+}
+
+impl<'a> Lowerer<'a> {
+    /// The function and arguments of nested calls, arguments in order, with whether `x . f` put the argument first.
+    fn spine(expr: &'a Expr) -> (&'a Expr, Vec<&'a Expr>) {
+        let mut args = Vec::new();
+        let mut head = expr;
+        while let ExprKind::Call { function, argument } = &head.kind {
+            args.push(&**argument);
+            head = function;
+        }
+        while let ExprKind::Group(inner) = &head.kind {
+            // `(f x) y` is `f x y`, but a piped value is not an argument of what it is piped into.
+            head = inner;
+            while let ExprKind::Call { function, argument } = &head.kind {
+                args.push(&**argument);
+                head = function;
+            }
+        }
+        args.reverse();
+        (head, args)
+    }
+
+    fn callee(&mut self, head: &'a Expr) -> Callee {
+        let var = match &head.kind {
+            ExprKind::Name(name) | ExprKind::Label { name, payload: None, .. } => self.names.meaning(name.id),
+            ExprKind::LabelMember { label, .. } => self.names.meaning(label.id).filter(|var| self.is_prelude(*var)),
+            _ => None,
+        };
+        if let Some(Storage::Known(function)) = var.map(|var| self.names.var(var).storage()) {
+            return self.known(function);
+        }
+        if let Some(lambda) = as_lambda(head) {
+            return self.known(lambda.id);
+        }
+        Callee::Value(self.expr(head))
+    }
+
+    fn known(&mut self, function: FunctionId) -> Callee {
+        let (index, vars) = self.function_index(function);
+        let captures = self.registers(&vars);
+        let arity = match self.bodies[&function] {
+            Body::Lambda(lambda, _) => Self::part_arity(lambda, 0),
+            Body::Try(_) => 1,
+        };
+        Callee::Known(index, captures, arity)
+    }
+
+    fn evaluated(&mut self, expr: &'a Expr) -> (Callee, Vec<Reg>) {
+        let (head, args) = Self::spine(expr);
+        let callee = self.callee(head);
+        let args = args.into_iter().map(|arg| self.expr(arg)).collect();
+        self.f.builder.set_span(Some(expr.span));
+        (callee, args)
+    }
+
+    pub(super) fn call_value(&mut self, expr: &'a Expr) -> Reg {
+        let (callee, args) = self.evaluated(expr);
+        match callee {
+            Callee::Value(f) => self.f.builder.push(Op::Apply { f, args }),
+            Callee::Known(f, mut all, arity) => {
+                if args.len() < arity {
+                    all.extend(args);
+                    return self.f.builder.push(Op::Closure { f, captures: all });
+                }
+                all.extend_from_slice(&args[..arity]);
+                let result = self.f.builder.push(Op::Call { f, args: all });
+                let rest = args[arity..].to_vec();
+                if rest.is_empty() { result } else { self.f.builder.push(Op::Apply { f: result, args: rest }) }
+            }
+        }
+    }
+
+    pub(super) fn call_tail(&mut self, expr: &'a Expr) {
+        let (callee, args) = self.evaluated(expr);
+        match callee {
+            Callee::Value(f) => self.f.builder.end(Op::TailApply { f, args }),
+            Callee::Known(f, mut all, arity) if args.len() == arity => {
+                all.extend(args);
+                self.f.builder.end(Op::TailCall { f, args: all });
+            }
+            Callee::Known(f, mut all, arity) if args.len() < arity => {
+                all.extend(args);
+                let value = self.f.builder.push(Op::Closure { f, captures: all });
+                self.f.builder.end(Op::Return { value });
+            }
+            Callee::Known(f, mut all, arity) => {
+                all.extend_from_slice(&args[..arity]);
+                let result = self.f.builder.push(Op::Call { f, args: all });
+                self.f.builder.end(Op::TailApply { f: result, args: args[arity..].to_vec() });
+            }
+        }
+    }
+
+    /// `try`: a handler of `Raise` that drops the rest. Bare labels are functions that wrap.
+    pub(super) fn try_value(&mut self, id: FunctionId) -> Reg {
+        let body = self.function_value(id);
+        let guard = self.unit();
+        let clause = self.f.builder.push(Op::SymbolConst { name: "Error".into() });
+        let done = self.f.builder.push(Op::SymbolConst { name: "Ok".into() });
+        self.f.builder.push(Op::Handle { body, guard, clause, done, effects: vec!["Raise".into()], mode: 0 })
+    }
+
+    // ---- built-ins by name
+
+    pub(super) fn magic(&mut self, name: &str, operand: &'a Expr, span: Span) -> Reg {
+        let args: Vec<&'a Expr> = match &operand.kind {
+            ExprKind::Group(inner) => match &inner.kind {
+                ExprKind::Tuple(items) => items.iter().collect(),
+                _ => vec![inner],
+            },
+            ExprKind::Literal(Literal::Unit) => Vec::new(),
+            _ => vec![operand],
+        };
+        if name == "if" {
+            if let [condition, yes, no] = args[..] {
+                // All three are values: both sides are evaluated before one is chosen.
+                let v = self.expr(condition);
+                let (yes, no) = (self.expr(yes), self.expr(no));
+                return self.chosen(v, yes, no, span);
+            }
+        }
+        let wanted = magic_arity(name);
+        if args.len() != wanted {
+            // One value that must be a tuple of the arguments.
+            let tuple = self.expr(operand);
+            self.f.builder.set_span(Some(span));
+            let regs = (0..wanted as i64).map(|index| self.f.builder.push(Op::TupleGet { tuple, index })).collect();
+            return self.magic_op(name, regs, span);
+        }
+        let regs: Vec<Reg> = args.into_iter().map(|arg| self.expr(arg)).collect();
+        self.f.builder.set_span(Some(span));
+        self.magic_op(name, regs, span)
+    }
+
+    fn chosen(&mut self, v: Reg, yes: Reg, no: Reg, span: Span) -> Reg {
+        self.f.builder.set_span(Some(span));
+        let c = self.f.builder.push(Op::ValTruth { v, role: "condition".into() });
+        let join = self.f.builder.label(&[qualm_ir::types::Type::Val]);
+        let yes = self.f.builder.target(join, vec![yes]);
+        let no = self.f.builder.target(join, vec![no]);
+        self.f.builder.end(Op::Branch { c, yes, no });
+        self.f.builder.place(join)[0]
+    }
+
+    /// The operation a name stands for, on values.
+    pub(super) fn magic_op(&mut self, name: &str, args: Vec<Reg>, span: Span) -> Reg {
+        let at = |index: usize| args.get(index).copied().unwrap_or(Reg(0));
+        let (a, b, c) = (at(0), at(1), at(2));
+        let push = |lowerer: &mut Self, op| lowerer.f.builder.push(op);
+        let truth = |lowerer: &mut Self, op| {
+            let a = lowerer.f.builder.push(op);
+            lowerer.f.builder.push(Op::ValBool { a })
+        };
+        let number = |lowerer: &mut Self, op| {
+            let a = lowerer.f.builder.push(op);
+            lowerer.f.builder.push(Op::ValInt { a })
+        };
+        let int = |lowerer: &mut Self, v| lowerer.f.builder.push(Op::ValToInt { v });
+        match name {
+            "add" => push(self, Op::ValAdd { a, b }),
+            "sub" => push(self, Op::ValSub { a, b }),
+            "mul" => push(self, Op::ValMul { a, b }),
+            "div" => push(self, Op::ValDiv { a, b }),
+            "rem" => push(self, Op::ValRem { a, b }),
+            "pow" => push(self, Op::ValPow { a, b }),
+            "neg" => push(self, Op::ValNeg { a }),
+            "equal" => truth(self, Op::ValEq { a, b }),
+            "less" => truth(self, Op::ValLt { a, b }),
+            "greater" => truth(self, Op::ValGt { a, b }),
+            "less_equal" => truth(self, Op::ValLe { a, b }),
+            "greater_equal" => truth(self, Op::ValGe { a, b }),
+            "if" => self.chosen(a, b, c, span),
+            "to_string" => self.native(Native::TextDisplay, vec![a]),
+            "println" | "print" => {
+                let text = self.native(Native::TextDisplay, vec![a]);
+                let end = self.text(if name == "println" { "\n" } else { "" });
+                let line = push(self, Op::TextBuild { parts: vec![text, end] });
+                let request = push(self, Op::LabelNew { name: "Write".into(), payload: line });
+                push(self, Op::System { request });
+                a
+            }
+            "system" => push(self, Op::System { request: a }),
+            "kind" => number(self, Op::ValKind { v: a }),
+            "compare.less" => truth(self, Op::ValLt { a, b }),
+            "list.push" => push(self, Op::ListPush { list: a, item: b }),
+            "list.set" => {
+                let index = int(self, b);
+                push(self, Op::ListSet { list: a, index, item: c })
+            }
+            "list.get" => {
+                let index = int(self, b);
+                push(self, Op::ListGet { list: a, index })
+            }
+            "list.slice" => {
+                let (from, to) = (int(self, b), int(self, c));
+                push(self, Op::ListSlice { list: a, from, to })
+            }
+            "list.len" => number(self, Op::ListLen { v: a }),
+            "map.new" => push(self, Op::MapNew {}),
+            "map.has" => truth(self, Op::MapHas { map: a, key: b }),
+            "map.get" => push(self, Op::MapGet { map: a, key: b, otherwise: c }),
+            "map.insert" => push(self, Op::MapInsert { map: a, key: b, item: c }),
+            "map.remove" => push(self, Op::MapRemove { map: a, key: b }),
+            "map.len" => number(self, Op::MapLen { map: a }),
+            "continuation.clone" => push(self, Op::ContinuationClone { k: a }),
+            _ => {
+                let native = Native::from_name(name).expect("the parser checked the name");
+                self.native(native, args)
+            }
+        }
+    }
+
+    /// A built-in as a function of one value (a tuple if it takes several).
+    pub(super) fn native_function(&mut self, name: &str) -> Reg {
+        let index = self.module.declare(super::signature(1));
+        let builder = qualm_ir::builder::FunctionBuilder::new(super::signature(1), name);
+        let frame = super::Frame::new(builder, self.f.function);
+        let outer = std::mem::replace(&mut self.f, frame);
+        let param = self.f.builder.param(0);
+        let wanted = magic_arity(name);
+        let args = if wanted == 1 {
+            vec![param]
+        } else {
+            (0..wanted as i64).map(|index| self.f.builder.push(Op::TupleGet { tuple: param, index })).collect()
+        };
+        let span = outer.builder.span();
+        self.f.builder.set_span(span);
+        let value = match span {
+            Some(span) => self.magic_op(name, args, span),
+            None => self.unit(),
+        };
+        self.f.builder.end(Op::Return { value });
+        let done = std::mem::replace(&mut self.f, outer);
+        self.module.define(index, done.builder);
+        self.f.builder.push(Op::Closure { f: index, captures: Vec::new() })
+    }
+}
+
+/// How many arguments a built-in takes by its name.
+fn magic_arity(name: &str) -> usize {
+    match name {
+        "neg" | "to_string" | "println" | "print" | "system" | "kind" | "list.len" | "map.len" | "continuation.clone" => 1,
+        "if" | "list.set" | "list.slice" | "map.get" | "map.insert" => 3,
+        "map.new" => 0,
+        _ => Native::from_name(name).map_or(2, Native::arity),
+    }
+}

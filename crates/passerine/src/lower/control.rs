@@ -1,0 +1,463 @@
+//! Blocks, conditions, joins, loops.
+
+use super::{Frame, Join, Lowerer, for_each_child, signature};
+use crate::names::{Storage, VarId};
+use crate::tree::{BinaryOp, Branch, Expr, ExprKind, Literal, Pattern};
+use qualm_ir::builder::{FunctionBuilder, Label, OpenEnd};
+use qualm_ir::op::Op;
+use qualm_ir::source::Span;
+use qualm_ir::types::{FunctionIndex, Reg, Signature, Type};
+use std::collections::{BTreeSet, HashMap};
+
+/// The end of a branch: the jump to fill in, its value, the variables there.
+type End = (OpenEnd, Reg, HashMap<VarId, Reg>);
+
+/// What a loop's function is made of.
+struct Loop {
+    index: FunctionIndex,
+    /// Variables it is given, in order.
+    vars: Vec<VarId>,
+    /// Those it assigns, which are its result.
+    assigned: Vec<VarId>,
+}
+
+impl<'a> Lowerer<'a> {
+    // ---- blocks
+
+    /// The statements of a block; the value of the last one is wanted.
+    pub(super) fn body_statements(&mut self, statements: &'a [Expr], join: Join) -> Reg {
+        self.make_hoisted(statements);
+        let Some((last, before)) = statements.split_last() else {
+            let unit = self.unit();
+            if let Join::Tail = join {
+                self.f.builder.end(Op::Return { value: unit });
+            }
+            return unit;
+        };
+        for statement in before {
+            self.expr(statement);
+        }
+        match join {
+            Join::Value => self.expr(last),
+            Join::Tail => {
+                self.tail(last);
+                Reg(0)
+            }
+        }
+    }
+
+    /// Makes the cells of variables that functions of this block use before they are bound.
+    pub(super) fn make_hoisted(&mut self, statements: &'a [Expr]) {
+        let mut open: Vec<&Expr> = statements.iter().collect();
+        let mut declared = Vec::new();
+        while let Some(expr) = open.pop() {
+            match &expr.kind {
+                ExprKind::Assign { pattern, value } => {
+                    pattern.for_each_binder(&mut |name| declared.push(name));
+                    open.push(value);
+                }
+                ExprKind::Use(used) => {
+                    for pattern in used.fields.iter().flatten().map(|(_, pattern)| pattern).chain(&used.whole) {
+                        pattern.for_each_binder(&mut |name| declared.push(name));
+                    }
+                }
+                // Inner scopes make their own.
+                ExprKind::Block(_) | ExprKind::Module(_) | ExprKind::Lambda(_) => {}
+                _ => for_each_child(expr, &mut |child| open.push(child)),
+            }
+        }
+        for name in declared {
+            let Some(var) = self.names.meaning(name.id) else { continue };
+            let info = self.names.var(var);
+            if info.declared_by == name.id && info.is_hoisted() && info.storage() == Storage::Cell {
+                let cell = self.f.builder.push(Op::CellEmpty {});
+                self.f.env.insert(var, cell);
+            }
+        }
+    }
+
+    // ---- conditions
+
+    /// Whether an expression assigns variables, so that its parts must be joined.
+    fn assigns(expr: &Expr) -> bool {
+        let mut open = vec![expr];
+        while let Some(expr) = open.pop() {
+            match &expr.kind {
+                ExprKind::Assign { .. } | ExprKind::Use(_) => return true,
+                ExprKind::Lambda(_) => {}
+                _ => for_each_child(expr, &mut |child| open.push(child)),
+            }
+        }
+        false
+    }
+
+    /// Goes to `yes` or `no` by the truth of an expression; `role` is what messages call it.
+    pub(super) fn branch_on(&mut self, expr: &'a Expr, role: &str, yes: Label, no: Label) {
+        match &expr.kind {
+            ExprKind::Group(inner) => return self.branch_on(inner, role, yes, no),
+            ExprKind::Literal(Literal::Boolean(value)) => return self.go(if *value { yes } else { no }),
+            ExprKind::Not(inner) if !Self::assigns(inner) => return self.branch_on(inner, "operand of not", no, yes),
+            ExprKind::And(left, right) if !Self::assigns(expr) => {
+                let both = self.f.builder.label(&[]);
+                self.branch_on(left, "operand of and", both, no);
+                self.f.builder.place(both);
+                return self.branch_on(right, "operand of and", yes, no);
+            }
+            ExprKind::Or(left, right) if !Self::assigns(expr) => {
+                let other = self.f.builder.label(&[]);
+                self.branch_on(left, "operand of or", yes, other);
+                self.f.builder.place(other);
+                return self.branch_on(right, "operand of or", yes, no);
+            }
+            ExprKind::Binary { op, left, right } => {
+                if let Some(c) = self.comparison(*op, left, right, expr.span) {
+                    return self.f.builder.branch(c, yes, no);
+                }
+            }
+            ExprKind::Is { value, ty, negated } => {
+                let value = self.expr(value);
+                let (yes, no) = if *negated { (no, yes) } else { (yes, no) };
+                self.type_test(ty, value, no);
+                return self.go(yes);
+            }
+            _ => {}
+        }
+        let v = self.expr(expr);
+        self.f.builder.set_span(Some(expr.span));
+        let c = self.f.builder.push(Op::ValTruth { v, role: role.into() });
+        self.f.builder.branch(c, yes, no);
+    }
+
+    /// The answer of a comparison, as an integer.
+    pub(super) fn comparison(&mut self, op: BinaryOp, left: &'a Expr, right: &'a Expr, span: Span) -> Option<Reg> {
+        if !matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge) {
+            return None;
+        }
+        let a = self.expr(left);
+        let b = self.expr(right);
+        self.f.builder.set_span(Some(span));
+        Some(self.f.builder.push(match op {
+            BinaryOp::Eq => Op::ValEq { a, b },
+            BinaryOp::Ne => Op::ValNe { a, b },
+            BinaryOp::Lt => Op::ValLt { a, b },
+            BinaryOp::Le => Op::ValLe { a, b },
+            BinaryOp::Gt => Op::ValGt { a, b },
+            _ => Op::ValGe { a, b },
+        }))
+    }
+
+    // ---- joins
+
+    /// The value of an expression that takes one of several ways.
+    fn joined(&mut self, ways: impl FnOnce(&mut Self, &mut Vec<End>)) -> Reg {
+        let before = self.f.env.clone();
+        let mut ends: Vec<End> = Vec::new();
+        ways(self, &mut ends);
+        let mut differing: Vec<VarId> = before
+            .iter()
+            .filter(|(var, reg)| ends.iter().any(|(_, _, env)| env.get(var) != Some(reg)))
+            .map(|(var, _)| *var)
+            .collect();
+        differing.sort();
+        let label = self.f.builder.label(&vec![Type::Val; 1 + differing.len()]);
+        for (open, value, env) in ends {
+            let mut args = vec![value];
+            args.extend(differing.iter().map(|var| env.get(var).copied().unwrap_or(before[var])));
+            self.f.builder.fill(open, label, args);
+        }
+        let params = self.f.builder.place(label);
+        self.f.env = before;
+        for (var, reg) in differing.iter().zip(&params[1..]) {
+            self.f.env.insert(*var, *reg);
+        }
+        params[0]
+    }
+
+    fn end_way(&mut self, value: Reg, ends: &mut Vec<End>) {
+        let env = self.f.env.clone();
+        ends.push((self.f.builder.end_open(), value, env));
+    }
+
+    pub(super) fn if_value(&mut self, condition: &'a Expr, yes: &'a Expr, no: Option<&'a Expr>) -> Reg {
+        self.joined_branches(condition, |lowerer, ends, env| {
+            let value = lowerer.expr(yes);
+            lowerer.end_way(value, ends);
+            lowerer.f.env = env;
+        }, |lowerer, ends| {
+            let value = match no {
+                Some(no) => lowerer.expr(no),
+                None => lowerer.unit(),
+            };
+            lowerer.end_way(value, ends);
+        })
+    }
+
+    fn joined_branches(
+        &mut self,
+        condition: &'a Expr,
+        yes: impl FnOnce(&mut Self, &mut Vec<End>, HashMap<VarId, Reg>),
+        no: impl FnOnce(&mut Self, &mut Vec<End>),
+    ) -> Reg {
+        let (yes_label, no_label) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        self.branch_on(condition, "condition", yes_label, no_label);
+        // Taken after the condition, which may assign.
+        self.joined(|lowerer, ends| {
+            let env = lowerer.f.env.clone();
+            lowerer.f.builder.place(yes_label);
+            yes(lowerer, ends, env);
+            lowerer.f.builder.place(no_label);
+            no(lowerer, ends);
+        })
+    }
+
+    pub(super) fn if_tail(&mut self, condition: &'a Expr, yes: &'a Expr, no: Option<&'a Expr>) {
+        let (yes_label, no_label) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        self.branch_on(condition, "condition", yes_label, no_label);
+        let env = self.f.env.clone();
+        self.f.builder.place(yes_label);
+        self.tail(yes);
+        self.f.env = env;
+        self.f.builder.place(no_label);
+        match no {
+            Some(no) => self.tail(no),
+            None => {
+                let value = self.unit();
+                self.f.builder.end(Op::Return { value });
+            }
+        }
+    }
+
+    /// `and` and `or` as values: the truth of the left side decides whether the right side is looked at.
+    pub(super) fn logic_value(&mut self, left: &'a Expr, right: &'a Expr, role: &str, stops_at: bool) -> Reg {
+        let (yes, no) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        self.branch_on(left, role, yes, no);
+        let (stop, go_on) = if stops_at { (yes, no) } else { (no, yes) };
+        self.joined(|lowerer, ends| {
+            lowerer.f.builder.place(stop);
+            let value = lowerer.literal(&Literal::Boolean(stops_at));
+            lowerer.end_way(value, ends);
+            lowerer.f.builder.place(go_on);
+            let v = lowerer.expr(right);
+            lowerer.f.builder.set_span(Some(right.span));
+            let a = lowerer.f.builder.push(Op::ValTruth { v, role: role.into() });
+            let value = lowerer.f.builder.push(Op::ValBool { a });
+            lowerer.end_way(value, ends);
+        })
+    }
+
+    /// An answer that is known by where control goes, as a value.
+    pub(super) fn answer(&mut self, decide: impl FnOnce(&mut Self, Label, Label)) -> Reg {
+        let (yes, no) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        decide(self, yes, no);
+        self.joined(|lowerer, ends| {
+            for (label, truth) in [(yes, true), (no, false)] {
+                lowerer.f.builder.place(label);
+                let value = lowerer.literal(&Literal::Boolean(truth));
+                lowerer.end_way(value, ends);
+            }
+        })
+    }
+
+    // ---- match
+
+    pub(super) fn match_value(&mut self, value: &'a Expr, branches: &'a [Branch]) -> Reg {
+        let value = self.expr(value);
+        self.joined(|lowerer, ends| {
+            lowerer.branches(value, branches, |lowerer, body| {
+                let result = lowerer.expr(body);
+                lowerer.end_way(result, ends);
+            });
+            let raised = lowerer.raise_match("no branch fits ", value);
+            lowerer.end_way(raised, ends);
+        })
+    }
+
+    pub(super) fn match_tail(&mut self, value: &'a Expr, branches: &'a [Branch], span: Span) {
+        let value = self.expr(value);
+        self.branches(value, branches, |lowerer, body| lowerer.tail(body));
+        self.f.builder.set_span(Some(span));
+        let value = self.raise_match("no branch fits ", value);
+        self.f.builder.end(Op::Return { value });
+    }
+
+    /// Tries branch after branch; afterwards the block for "none fits" is open.
+    fn branches(&mut self, value: Reg, branches: &'a [Branch], mut body: impl FnMut(&mut Self, &'a Expr)) {
+        let env = self.f.env.clone();
+        for branch in branches {
+            let next = self.f.builder.label(&[]);
+            self.renew_pattern(&branch.pattern);
+            self.f.builder.set_span(Some(branch.pattern.span));
+            self.bind_or_go(&branch.pattern, value, next);
+            body(self, &branch.body);
+            self.f.env = env.clone();
+            self.f.builder.place(next);
+        }
+    }
+
+    pub(super) fn renew_pattern(&mut self, pattern: &Pattern) {
+        let mut names = Vec::new();
+        pattern.for_each_binder(&mut |name| names.push(name.id));
+        for id in names {
+            if let Some(var) = self.names.meaning(id) {
+                self.renew(var, id);
+            }
+        }
+    }
+
+    // ---- loops
+
+    /// Variables of the present function that an expression uses, and those it assigns.
+    fn loop_vars(&self, parts: &[&'a Expr]) -> (BTreeSet<VarId>, BTreeSet<VarId>) {
+        let (mut used, mut assigned) = (BTreeSet::new(), BTreeSet::new());
+        let mut open: Vec<&Expr> = parts.to_vec();
+        let mut patterns: Vec<&Pattern> = Vec::new();
+        while let Some(expr) = open.pop() {
+            match &expr.kind {
+                ExprKind::Name(name) | ExprKind::Label { name, .. } | ExprKind::LabelMember { label: name, .. } => {
+                    self.use_in_loop(name.id, &mut used);
+                }
+                ExprKind::Field { field, or_call: true, .. } => self.use_in_loop(field.id, &mut used),
+                ExprKind::Lambda(lambda) => {
+                    used.extend(self.names.captures(lambda.id));
+                    continue;
+                }
+                ExprKind::Try { id, .. } => {
+                    used.extend(self.names.captures(*id));
+                    continue;
+                }
+                ExprKind::File(number) => {
+                    used.insert(self.names.files[*number]);
+                    used.extend(self.names.captures(self.files[*number].function));
+                }
+                ExprKind::Assign { pattern, .. } => patterns.push(pattern),
+                ExprKind::For { pattern, .. } => patterns.push(pattern),
+                ExprKind::Use(with) => {
+                    patterns.extend(with.fields.iter().flatten().map(|(_, pattern)| pattern));
+                    patterns.extend(&with.whole);
+                }
+                ExprKind::Match { branches, .. } => patterns.extend(branches.iter().map(|branch| &branch.pattern)),
+                _ => {}
+            }
+            for pattern in patterns.drain(..) {
+                pattern.for_each_binder(&mut |name| {
+                    if let Some(var) = self.names.meaning(name.id) {
+                        assigned.insert(var);
+                        used.insert(var);
+                    }
+                });
+                let mut guards = Vec::new();
+                super::guards(pattern, &mut guards);
+                open.extend(guards.into_iter().map(|(guard, _)| guard));
+            }
+            for_each_child(expr, &mut |child| open.push(child));
+        }
+        used.retain(|var| self.f.env.contains_key(var));
+        assigned.retain(|var| used.contains(var) && self.names.var(*var).storage() == Storage::Register);
+        (used, assigned)
+    }
+
+    fn use_in_loop(&self, name: crate::tree::NameId, used: &mut BTreeSet<VarId>) {
+        let Some(var) = self.names.meaning(name) else { return };
+        used.insert(var);
+        if let Storage::Known(function) = self.names.var(var).storage() {
+            used.extend(self.names.captures(function));
+        }
+    }
+
+    /// Starts the function of a loop over these parts; the frame of the outer function is given back.
+    fn open_loop(&mut self, parts: &[&'a Expr], extra: &[Type]) -> (Loop, Frame, Vec<Reg>) {
+        let (vars, assigned) = self.loop_vars(parts);
+        let (vars, assigned): (Vec<_>, Vec<_>) = (vars.into_iter().collect(), assigned.into_iter().collect());
+        let mut params = extra.to_vec();
+        params.extend(vec![Type::Val; vars.len()]);
+        let made = Signature { params, ..signature(0) };
+        let index = self.module.declare(made.clone());
+        let name = format!("{} loop", self.f.builder.name());
+        let mut builder = FunctionBuilder::new(made, name);
+        builder.set_span(self.f.builder.span());
+        let frame = Frame::new(builder, self.f.function);
+        let outer = std::mem::replace(&mut self.f, frame);
+        for (at, var) in vars.iter().enumerate() {
+            let reg = self.f.builder.param(extra.len() + at);
+            self.f.env.insert(*var, reg);
+        }
+        let extra = (0..extra.len()).map(|at| self.f.builder.param(at)).collect();
+        (Loop { index, vars, assigned }, outer, extra)
+    }
+
+    /// Goes round once more.
+    fn again(&mut self, this: &Loop, mut extra: Vec<Reg>) {
+        extra.extend(this.vars.iter().map(|var| self.f.env[var]));
+        self.f.builder.end(Op::TailCall { f: this.index, args: extra });
+    }
+
+    /// Ends the function of a loop and calls it from the outer one, whose variables then have their new values.
+    fn close_loop(&mut self, this: Loop, outer: Frame, mut extra: Vec<Reg>) -> Reg {
+        let assigned: Vec<Reg> = this.assigned.iter().map(|var| self.f.env[var]).collect();
+        let value = match assigned[..] {
+            [] => self.unit(),
+            [one] => one,
+            _ => self.f.builder.push(Op::TupleNew { items: assigned }),
+        };
+        self.f.builder.end(Op::Return { value });
+        let done = std::mem::replace(&mut self.f, outer);
+        self.module.define(this.index, done.builder);
+        extra.extend(this.vars.iter().map(|var| self.f.env[var]));
+        let result = self.f.builder.push(Op::Call { f: this.index, args: extra });
+        match this.assigned[..] {
+            [] => {}
+            [var] => {
+                self.f.env.insert(var, result);
+            }
+            _ => {
+                for (at, var) in this.assigned.iter().enumerate() {
+                    let value = self.f.builder.push(Op::TupleGet { tuple: result, index: at as i64 });
+                    self.f.env.insert(*var, value);
+                }
+            }
+        }
+        self.unit()
+    }
+
+    pub(super) fn while_loop(&mut self, condition: &'a Expr, body: &'a Expr) -> Reg {
+        let (this, outer, _) = self.open_loop(&[condition, body], &[]);
+        let (go, stop) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        self.branch_on(condition, "condition", go, stop);
+        let env = self.f.env.clone();
+        self.f.builder.place(go);
+        self.expr(body);
+        self.again(&this, Vec::new());
+        self.f.env = env;
+        self.f.builder.place(stop);
+        self.close_loop(this, outer, Vec::new())
+    }
+
+    pub(super) fn for_loop(&mut self, pattern: &'a Pattern, items: &'a Expr, body: &'a Expr) -> Reg {
+        let v = self.expr(items);
+        self.f.builder.set_span(Some(items.span));
+        let seq = self.f.builder.push(Op::SeqNew { v });
+        let length = self.f.builder.push(Op::SeqLen { seq });
+        let zero = self.int_const(0);
+        let mut guards = Vec::new();
+        super::guards(pattern, &mut guards);
+        let mut parts: Vec<&'a Expr> = vec![body];
+        parts.extend(guards.into_iter().map(|(guard, _)| guard));
+        let (this, outer, params) = self.open_loop(&parts, &[Type::Val, Type::Int, Type::Int]);
+        let [inner, index, end] = params[..] else { unreachable!("three parameters were asked for") };
+        let (go, stop) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let c = self.f.builder.push(Op::IntLt { a: index, b: end });
+        self.f.builder.branch(c, go, stop);
+        let env = self.f.env.clone();
+        self.f.builder.place(go);
+        let item = self.f.builder.push(Op::SeqGet { seq: inner, index });
+        self.renew_pattern(pattern);
+        self.bind_or_raise(pattern, item);
+        self.expr(body);
+        let one = self.int_const(1);
+        let next = self.f.builder.push(Op::IntAdd { a: index, b: one });
+        self.again(&this, vec![inner, next, end]);
+        self.f.env = env;
+        self.f.builder.place(stop);
+        self.close_loop(this, outer, vec![seq, zero, length])
+    }
+}

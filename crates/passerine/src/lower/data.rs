@@ -1,0 +1,435 @@
+//! Expressions: one arm for each form of the tree.
+
+use super::{Join, Lowerer};
+use crate::names::Storage;
+use crate::tree::{BinaryOp, Expr, ExprKind, Field, Item, Name, Pattern, PatternKind, Use};
+use qualm_ir::limits::OPERANDS_MAX;
+use qualm_ir::natives::Native;
+use qualm_ir::op::Op;
+use qualm_ir::types::{Reg, Text, Type};
+
+impl<'a> Lowerer<'a> {
+    /// The value of an expression.
+    pub(super) fn expr(&mut self, expr: &'a Expr) -> Reg {
+        self.f.builder.set_span(Some(expr.span));
+        match &expr.kind {
+            ExprKind::Literal(literal) => self.literal(literal),
+            ExprKind::Interpolation(parts) => {
+                let parts = parts.iter().map(|part| self.expr(part)).collect();
+                self.build_text(parts)
+            }
+            ExprKind::Name(name) => match self.names.meaning(name.id) {
+                Some(var) => self.read(var, expr.span),
+                None => self.unit(),
+            },
+            ExprKind::Label { name, payload, .. } => self.label(name, payload.as_deref(), expr),
+            ExprKind::LabelMember { label, member } => self.label_member(label, member, expr),
+            ExprKind::Group(inner) => self.expr(inner),
+            ExprKind::Tuple(items) => {
+                let items: Vec<Reg> = items.iter().map(|item| self.expr(item)).collect();
+                self.f.builder.set_span(Some(expr.span));
+                self.tuple(items)
+            }
+            ExprKind::List(items) => self.list(items),
+            ExprKind::Record(fields) => self.record(fields, expr),
+            ExprKind::Block(statements) => self.body_statements(statements, Join::Value),
+            ExprKind::Module(statements) => self.module_record(statements),
+            ExprKind::Assign { pattern, value } => self.assign(pattern, value),
+            ExprKind::Lambda(lambda) => self.function_value(lambda.id),
+            ExprKind::Call { .. } => self.call_value(expr),
+            ExprKind::Field { value, field, or_call } => self.field(value, field, *or_call, expr),
+            ExprKind::Index { value, key } => {
+                let v = self.expr(value);
+                let key = self.expr(key);
+                self.f.builder.set_span(Some(expr.span));
+                self.f.builder.push(Op::ValIndex { v, key })
+            }
+            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, expr),
+            ExprKind::Negate(inner) => {
+                let a = self.expr(inner);
+                self.f.builder.set_span(Some(expr.span));
+                self.f.builder.push(Op::ValNeg { a })
+            }
+            ExprKind::Not(inner) => {
+                let v = self.expr(inner);
+                self.f.builder.set_span(Some(inner.span));
+                let c = self.f.builder.push(Op::ValTruth { v, role: "operand of not".into() });
+                let zero = self.int_const(0);
+                let a = self.f.builder.push(Op::IntEq { a: c, b: zero });
+                self.f.builder.push(Op::ValBool { a })
+            }
+            ExprKind::And(left, right) => self.logic_value(left, right, "operand of and", false),
+            ExprKind::Or(left, right) => self.logic_value(left, right, "operand of or", true),
+            ExprKind::Range { from, to, through } => {
+                let a = self.expr(from);
+                let b = self.expr(to);
+                self.f.builder.set_span(Some(expr.span));
+                self.f.builder.push(if *through { Op::RangeThrough { a, b } } else { Op::RangeNew { a, b } })
+            }
+            ExprKind::Is { .. } => self.answer(|lowerer, yes, no| lowerer.branch_on(expr, "condition", yes, no)),
+            ExprKind::If { condition, yes, no } => self.if_value(condition, yes, no.as_deref()),
+            ExprKind::Match { value, branches } => self.match_value(value, branches),
+            ExprKind::While { condition, body } => self.while_loop(condition, body),
+            ExprKind::For { pattern, items, body } => self.for_loop(pattern, items, body),
+            ExprKind::Try { id, .. } => self.try_value(*id),
+            ExprKind::Error(inner) => {
+                let error = self.expr(inner);
+                self.f.builder.set_span(Some(expr.span));
+                self.f.builder.push(Op::Raise { error })
+            }
+            ExprKind::Magic { name, operand } => self.magic(name, operand, expr.span),
+            ExprKind::NativeFunction(name) => self.native_function(name),
+            ExprKind::Use(used) => self.use_(used),
+            ExprKind::File(number) => self.file_value(*number),
+            ExprKind::Annotated { value, ty } => self.annotated(value, ty, expr),
+            ExprKind::Guarded { value, .. } => self.expr(value),
+        }
+    }
+
+    /// Ends the function with the value of an expression; calls in tail position give up the frame.
+    pub(super) fn tail(&mut self, expr: &'a Expr) {
+        self.f.builder.set_span(Some(expr.span));
+        match &expr.kind {
+            ExprKind::Group(inner) => self.tail(inner),
+            ExprKind::Block(statements) => {
+                self.body_statements(statements, Join::Tail);
+            }
+            ExprKind::If { condition, yes, no } => self.if_tail(condition, yes, no.as_deref()),
+            ExprKind::Match { value, branches } => self.match_tail(value, branches, expr.span),
+            ExprKind::Call { .. } => self.call_tail(expr),
+            _ => {
+                let value = self.expr(expr);
+                self.f.builder.end(Op::Return { value });
+            }
+        }
+    }
+
+    fn build_text(&mut self, mut parts: Vec<Reg>) -> Reg {
+        while parts.len() > OPERANDS_MAX {
+            let rest = parts.split_off(OPERANDS_MAX);
+            let first = self.f.builder.push(Op::TextBuild { parts });
+            parts = std::iter::once(first).chain(rest).collect();
+        }
+        self.f.builder.push(Op::TextBuild { parts })
+    }
+
+    fn tuple(&mut self, items: Vec<Reg>) -> Reg {
+        if items.len() <= OPERANDS_MAX {
+            return self.f.builder.push(Op::TupleNew { items });
+        }
+        // Longer tuples than an instruction can name do not occur in programs people write; they become nested ones would change meaning.
+        let message = self.text("a tuple has at most 200 items");
+        let kind = self.f.builder.push(Op::SymbolConst { name: "Type".into() });
+        let unit = self.unit();
+        let error = self.native(Native::ErrorValue, vec![kind, message, unit]);
+        self.f.builder.push(Op::Raise { error })
+    }
+
+    fn list(&mut self, items: &'a [Item]) -> Reg {
+        let mut result: Option<Reg> = None;
+        let mut run: Vec<Reg> = Vec::new();
+        for item in items {
+            match item {
+                Item::One(item) => {
+                    let item = self.expr(item);
+                    run.push(item);
+                    if run.len() == OPERANDS_MAX {
+                        result = Some(self.joined_list(result, &mut run));
+                    }
+                }
+                Item::Spread(Some(spread), span) => {
+                    if !run.is_empty() {
+                        result = Some(self.joined_list(result, &mut run));
+                    }
+                    let spread = self.expr(spread);
+                    self.f.builder.set_span(Some(*span));
+                    let b = self.native(Native::ListFrom, vec![spread]);
+                    result = Some(match result {
+                        Some(a) => self.f.builder.push(Op::ListConcat { a, b }),
+                        None => b,
+                    });
+                }
+                Item::Spread(None, _) => {}
+            }
+        }
+        if run.is_empty() {
+            if let Some(result) = result {
+                return result;
+            }
+        }
+        self.joined_list(result, &mut run)
+    }
+
+    fn joined_list(&mut self, before: Option<Reg>, run: &mut Vec<Reg>) -> Reg {
+        if let (Some(list), [item]) = (before, &run[..]) {
+            let item = *item;
+            run.clear();
+            return self.f.builder.push(Op::ListPush { list, item });
+        }
+        let b = self.f.builder.push(Op::ListNew { items: std::mem::take(run) });
+        match before {
+            Some(a) => self.f.builder.push(Op::ListConcat { a, b }),
+            None => b,
+        }
+    }
+
+    /// Spreads apply left to right, then named fields win.
+    fn record(&mut self, fields: &'a [Field], expr: &'a Expr) -> Reg {
+        let mut named: Vec<(Text, Reg)> = Vec::new();
+        let mut spread: Option<Reg> = None;
+        for field in fields {
+            match field {
+                Field::Named(name, value) => {
+                    let value = self.expr(value);
+                    named.push((name.clone(), value));
+                }
+                Field::Spread(Some(value), _) => {
+                    let b = self.expr(value);
+                    self.f.builder.set_span(Some(expr.span));
+                    spread = Some(match spread {
+                        Some(a) => self.f.builder.push(Op::RecordMerge { a, b }),
+                        None => b,
+                    });
+                }
+                Field::Spread(None, _) => {}
+            }
+        }
+        self.f.builder.set_span(Some(expr.span));
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        match spread {
+            None => self.record_of(named),
+            Some(mut record) => {
+                if named.is_empty() {
+                    let a = self.record_of(Vec::new());
+                    return self.f.builder.push(Op::RecordMerge { a, b: record });
+                }
+                for (name, item) in named {
+                    record = self.f.builder.push(Op::RecordSet { v: record, name, item });
+                }
+                record
+            }
+        }
+    }
+
+    fn record_of(&mut self, fields: Vec<(Text, Reg)>) -> Reg {
+        let rest = fields.get(OPERANDS_MAX..).unwrap_or(&[]).to_vec();
+        let (names, items) = fields.into_iter().take(OPERANDS_MAX).unzip();
+        let mut record = self.f.builder.push(Op::RecordNew { names, items });
+        for (name, item) in rest {
+            record = self.f.builder.push(Op::RecordSet { v: record, name, item });
+        }
+        record
+    }
+
+    /// The record of the variables a module declares.
+    pub(super) fn module_record(&mut self, statements: &'a [Expr]) -> Reg {
+        self.make_hoisted(statements);
+        let mut declared: Vec<&'a Name> = Vec::new();
+        for statement in statements {
+            self.expr(statement);
+            match &statement.kind {
+                ExprKind::Assign { pattern, .. } => pattern.for_each_binder(&mut |name| declared.push(name)),
+                ExprKind::Use(used) => {
+                    for pattern in used.fields.iter().flatten().map(|(_, pattern)| pattern).chain(&used.whole) {
+                        pattern.for_each_binder(&mut |name| declared.push(name));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut fields: Vec<(Text, Reg)> = Vec::new();
+        for name in declared {
+            if let Some(var) = self.names.meaning(name.id) {
+                if fields.iter().all(|(text, _)| *text != name.text) {
+                    let value = self.read(var, name.span);
+                    fields.push((name.text.clone(), value));
+                }
+            }
+        }
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        self.record_of(fields)
+    }
+
+    // ---- labels
+
+    fn label(&mut self, name: &Name, payload: Option<&'a Expr>, expr: &'a Expr) -> Reg {
+        if let Some(var) = self.names.meaning(name.id) {
+            // A constant; with something after it, a call of it.
+            let Some(payload) = payload else { return self.read(var, name.span) };
+            let f = self.read(var, name.span);
+            let args = vec![self.expr(payload)];
+            self.f.builder.set_span(Some(expr.span));
+            return self.f.builder.push(Op::Apply { f, args });
+        }
+        match payload {
+            None => self.f.builder.push(Op::SymbolConst { name: name.text.clone() }),
+            Some(payload) => {
+                let payload = self.expr(payload);
+                self.f.builder.push(Op::LabelNew { name: name.text.clone(), payload })
+            }
+        }
+    }
+
+    pub(super) fn is_prelude(&self, var: crate::names::VarId) -> bool {
+        self.names.prelude.values().any(|other| *other == var)
+    }
+
+    fn label_member(&mut self, label: &Name, member: &Text, expr: &'a Expr) -> Reg {
+        match self.names.meaning(label.id) {
+            Some(var) if self.is_prelude(var) => self.read(var, expr.span),
+            Some(var) => {
+                let v = self.read(var, label.span);
+                self.f.builder.set_span(Some(expr.span));
+                self.f.builder.push(Op::RecordGet { v, name: member.clone() })
+            }
+            None => self.unit(),
+        }
+    }
+
+    // ---- access
+
+    fn field(&mut self, value: &'a Expr, field: &Name, or_call: bool, expr: &'a Expr) -> Reg {
+        let v = self.expr(value);
+        self.f.builder.set_span(Some(expr.span));
+        let function = if or_call { self.names.meaning(field.id) } else { None };
+        let Some(function) = function else {
+            return self.f.builder.push(Op::RecordGet { v, name: field.text.clone() });
+        };
+        // The field if there is one, else the function of that name applied to the value.
+        let (yes, no) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let join = self.f.builder.label(&[Type::Val]);
+        let c = self.f.builder.push(Op::RecordHas { v, name: field.text.clone() });
+        self.f.builder.branch(c, yes, no);
+        self.f.builder.place(yes);
+        let found = self.f.builder.push(Op::RecordGet { v, name: field.text.clone() });
+        self.f.builder.jump(join, vec![found]);
+        self.f.builder.place(no);
+        let result = match self.names.var(function).storage() {
+            Storage::Known(function) if self.takes_one(function) => {
+                let (f, vars) = self.function_index(function);
+                let mut args = self.registers(&vars);
+                args.push(v);
+                self.f.builder.push(Op::Call { f, args })
+            }
+            _ => {
+                let f = self.read(function, field.span);
+                self.f.builder.set_span(Some(expr.span));
+                self.f.builder.push(Op::Apply { f, args: vec![v] })
+            }
+        };
+        self.f.builder.jump(join, vec![result]);
+        self.f.builder.place(join)[0]
+    }
+
+    fn takes_one(&self, function: crate::tree::FunctionId) -> bool {
+        match self.bodies[&function] {
+            super::Body::Lambda(lambda, _) => Self::part_arity(lambda, 0) == 1,
+            super::Body::Try(_) => true,
+        }
+    }
+
+    // ---- operators
+
+    fn binary(&mut self, op: BinaryOp, left: &'a Expr, right: &'a Expr, expr: &'a Expr) -> Reg {
+        if let Some(c) = self.comparison(op, left, right, expr.span) {
+            return self.f.builder.push(Op::ValBool { a: c });
+        }
+        let a = self.expr(left);
+        let b = self.expr(right);
+        self.f.builder.set_span(Some(expr.span));
+        self.f.builder.push(match op {
+            BinaryOp::Add => Op::ValAdd { a, b },
+            BinaryOp::Sub => Op::ValSub { a, b },
+            BinaryOp::Mul => Op::ValMul { a, b },
+            BinaryOp::Div => Op::ValDiv { a, b },
+            BinaryOp::Rem => Op::ValRem { a, b },
+            _ => Op::ValPow { a, b },
+        })
+    }
+
+    // ---- binding
+
+    fn assign(&mut self, pattern: &'a Pattern, value: &'a Expr) -> Reg {
+        if let PatternKind::Variable(name) = &pattern.kind {
+            if let Some(var) = self.names.meaning(name.id) {
+                if let Storage::Known(_) = self.names.var(var).storage() {
+                    return self.unit();
+                }
+            }
+        }
+        // A cell that is not hoisted starts anew where its variable is declared; a function may need it in its own definition.
+        let mut names = Vec::new();
+        pattern.for_each_binder(&mut |name| names.push(name.id));
+        for id in names {
+            if let Some(var) = self.names.meaning(id) {
+                if !self.names.var(var).is_hoisted() {
+                    self.renew(var, id);
+                }
+            }
+        }
+        let value = self.expr(value);
+        self.f.builder.set_span(Some(pattern.span));
+        self.bind_or_raise(pattern, value);
+        self.unit()
+    }
+
+    fn use_(&mut self, used: &'a Use) -> Reg {
+        let value = self.expr(&used.value);
+        for (name, pattern) in used.fields.iter().flatten() {
+            let item = self.f.builder.push(Op::RecordGet { v: value, name: name.clone() });
+            self.bind_or_raise(pattern, item);
+        }
+        if let Some(pattern) = &used.whole {
+            self.bind_or_raise(pattern, value);
+        }
+        self.unit()
+    }
+
+    /// The module of a file: evaluated at the first use that is reached, then kept.
+    fn file_value(&mut self, number: usize) -> Reg {
+        let cell = self.register(self.names.files[number]);
+        let span = self.f.builder.span();
+        let kept = self.f.builder.push(Op::CellGet { cell, name: "module".into() });
+        let c = self.f.builder.push(Op::RecordIs { v: kept });
+        let (there, missing) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let join = self.f.builder.label(&[Type::Val]);
+        self.f.builder.branch(c, there, missing);
+        self.f.builder.place(there);
+        self.f.builder.jump(join, vec![kept]);
+        self.f.builder.place(missing);
+        let function = self.files[number].function;
+        let vars = self.names.captures(function).to_vec();
+        let f = match self.indexes.get(&(function, 0)) {
+            Some(index) => *index,
+            None => {
+                let index = self.module.declare(super::signature(vars.len() + 1));
+                self.indexes.insert((function, 0), index);
+                self.queue.push(super::Job::File { number, index });
+                index
+            }
+        };
+        let mut args = self.registers(&vars);
+        args.push(self.f.builder.push(Op::Unit {}));
+        self.f.builder.set_span(span);
+        let made = self.f.builder.push(Op::Call { f, args });
+        self.f.builder.push(Op::CellSet { cell, v: made });
+        self.f.builder.jump(join, vec![made]);
+        self.f.builder.place(join)[0]
+    }
+
+    fn annotated(&mut self, value: &'a Expr, ty: &crate::tree::Type, expr: &'a Expr) -> Reg {
+        let value = self.expr(value);
+        let fails = self.f.builder.label(&[]);
+        let join = self.f.builder.label(&[Type::Val]);
+        self.type_test(ty, value, fails);
+        self.f.builder.jump(join, vec![value]);
+        self.f.builder.place(fails);
+        self.f.builder.set_span(Some(expr.span));
+        let message = self.text(&format!("expected {}, found ", crate::patterns::type_name(ty)));
+        let kind = self.f.builder.push(Op::SymbolConst { name: "Type".into() });
+        let error = self.native(Native::ErrorValue, vec![kind, message, value]);
+        let raised = self.f.builder.push(Op::Raise { error });
+        self.f.builder.jump(join, vec![raised]);
+        self.f.builder.place(join)[0]
+    }
+}

@@ -1,0 +1,162 @@
+//! A whole program: the main file, the files it uses, the prelude.
+
+use crate::layout::layout;
+use crate::lexer::lex;
+use crate::lower::{File, lower};
+use crate::names::{Names, resolve};
+use crate::parser::{Counters, Loader, Parser, Result};
+use crate::prelude;
+use crate::tree::{Expr, ExprKind};
+use qualm_ir::diagnostic::Diagnostic;
+use qualm_ir::module::Module;
+use qualm_ir::source::{SourceId, SourceMap, Span};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Where module files come from.
+pub trait Files {
+    /// The path and text of the file that `from`, a path given by the caller or by this trait, reaches by these names, and how many of
+    /// them that took; nothing if there is no such file.
+    fn find(&mut self, from: &str, names: &[Arc<str>]) -> Option<(String, String, usize)>;
+}
+
+/// No module files at all.
+#[derive(Debug, Default)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn find(&mut self, _from: &str, _names: &[Arc<str>]) -> Option<(String, String, usize)> {
+        None
+    }
+}
+
+/// The outcome of a compilation.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Every file that was read; the prelude is the first.
+    pub sources: SourceMap,
+    /// The module, not yet verified, or what is wrong.
+    pub module: std::result::Result<Module, Vec<Diagnostic>>,
+}
+
+/// Compiles a program.
+///
+/// Deeply nested text uses native stack in proportion to its nesting, which the parser limits; give the calling thread 256 MiB.
+pub fn compile(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
+    let mut sources = SourceMap::default();
+    let module = compile_into(&mut sources, path, text, files);
+    Compiled { sources, module }
+}
+
+fn compile_into(
+    sources: &mut SourceMap,
+    path: &str,
+    text: &str,
+    files: &mut dyn Files,
+) -> std::result::Result<Module, Vec<Diagnostic>> {
+    let one = |error: Diagnostic| vec![error];
+    let mut counters = Counters::default();
+    let mut names = Names::default();
+    let prelude_id = sources.add("prelude", prelude::SOURCE);
+    let mut program = Program { sources, files, counters: Counters::default(), loaded: Vec::new(), open: Vec::new() };
+    std::mem::swap(&mut program.counters, &mut counters);
+    let prelude_file = program.parse(prelude_id, true).map_err(one)?;
+    resolve(&mut names, &prelude_file.statements, prelude_file.function, false, true)?;
+
+    let main_id = program.sources.add(path, text);
+    program.open.push(path.to_owned());
+    let main = program.parse(main_id, false).map_err(one)?;
+    let loaded = std::mem::take(&mut program.loaded);
+    let mut parsed: Vec<File> = Vec::new();
+    for file in loaded {
+        let holder = program.counters.name();
+        names.add_file(&Arc::from(file.path.as_str()), main.function, holder);
+        names.nest(file.file.function, main.function);
+        parsed.push(file.file);
+    }
+    let mut errors = Vec::new();
+    for (file, is_module) in parsed.iter().map(|file| (file, true)).chain([(&main, false)]) {
+        errors.extend(resolve(&mut names, &file.statements, file.function, is_module, false).err().into_iter().flatten());
+    }
+    if !errors.is_empty() {
+        errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
+        return Err(errors);
+    }
+    names.finish();
+    Ok(lower(&names, &prelude_file, &parsed, &main, sources))
+}
+
+struct Loaded {
+    path: String,
+    file: File,
+}
+
+struct Program<'a> {
+    sources: &'a mut SourceMap,
+    files: &'a mut dyn Files,
+    counters: Counters,
+    loaded: Vec<Loaded>,
+    /// Files being parsed, outermost first.
+    open: Vec<String>,
+}
+
+impl Program<'_> {
+    fn parse(&mut self, source: SourceId, trusted: bool) -> Result<File> {
+        let text = self.sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
+        let tokens = layout(lex(source, &text)?)?;
+        let mut counters = std::mem::take(&mut self.counters);
+        let function = counters.function();
+        let mut scopes = vec![HashSet::new()];
+        let parsed = Parser::file(&tokens, source, text.len() as u32, &mut counters, self, &mut scopes, trusted);
+        // A nested file took numbers from the program's counters, which the parser gave back before it asked.
+        self.counters = counters;
+        Ok(File { statements: parsed?, function })
+    }
+}
+
+impl Loader for Program<'_> {
+    fn load(&mut self, path: &[Arc<str>], span: Span, counters: &mut Counters) -> Result<(usize, usize)> {
+        let from = self.open.last().cloned().unwrap_or_default();
+        let Some((found, text, used)) = self.files.find(&from, path) else {
+            let name = path.iter().map(|name| &**name).collect::<Vec<_>>().join("::");
+            return Err(Diagnostic::syntax("P0060", span, format!("no module `{name}`")));
+        };
+        if self.open.contains(&found) {
+            let cycle = self.open.iter().skip_while(|open| **open != found).cloned().collect::<Vec<_>>().join(" uses ");
+            return Err(Diagnostic::syntax("P0061", span, format!("modules use each other: {cycle} uses {found}")));
+        }
+        if let Some(at) = self.loaded.iter().position(|loaded| loaded.path == found) {
+            return Ok((at, used));
+        }
+        let source = self.sources.add(found.as_str(), text);
+        self.open.push(found.clone());
+        std::mem::swap(&mut self.counters, counters);
+        let parsed = self.parse(source, false);
+        std::mem::swap(&mut self.counters, counters);
+        self.open.pop();
+        self.loaded.push(Loaded { path: found, file: parsed? });
+        Ok((self.loaded.len() - 1, used))
+    }
+
+    fn exports(&self, file: usize) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        let statements: &[Expr] = self.loaded.get(file).map_or(&[], |loaded| &loaded.file.statements);
+        for statement in statements {
+            let mut add = |name: &crate::tree::Name| {
+                if !names.contains(&name.text) {
+                    names.push(name.text.clone());
+                }
+            };
+            match &statement.kind {
+                ExprKind::Assign { pattern, .. } => pattern.for_each_binder(&mut add),
+                ExprKind::Use(used) => {
+                    for pattern in used.fields.iter().flatten().map(|(_, pattern)| pattern).chain(&used.whole) {
+                        pattern.for_each_binder(&mut add);
+                    }
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+}

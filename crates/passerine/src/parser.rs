@@ -1,0 +1,470 @@
+//! The parser: tokens to tree, one pass in text order (reference, section 4).
+//!
+//! The grammar is context dependent in two ways that both need the text order: soft words (`if`, `match`, `try`, ...) are ordinary names in the scope of a
+//! variable of that name, so the parser keeps the names declared so far; and in the head of `if`, `match`, `for` and their like a brace
+//! cannot start an argument.
+
+mod forms;
+mod operands;
+mod patterns;
+mod types;
+
+use crate::lexer::{Token, TokenKind};
+use crate::tree::{BinaryOp, Expr, ExprKind, FunctionId, Literal, Name, NameId};
+use qualm_ir::diagnostic::Diagnostic;
+use qualm_ir::source::{SourceId, Span};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Expressions nest at most this deep.
+pub const NESTING_MAX: usize = 1_000;
+/// Operators of one level in a row, at most.
+pub const CHAIN_MAX: usize = 5_000;
+
+pub(crate) type Result<T> = std::result::Result<T, Diagnostic>;
+
+/// What the parser asks for when it meets `use`.
+pub(crate) trait Loader {
+    /// The number of the file a path of names leads to, and how many of the names were used; an error message if there is none.
+    fn load(&mut self, path: &[Arc<str>], span: Span, counters: &mut Counters) -> Result<(usize, usize)>;
+
+    /// The names a loaded file declares at its top level.
+    fn exports(&self, file: usize) -> Vec<Arc<str>>;
+}
+
+/// Numbers given out while a program is parsed.
+#[derive(Default)]
+pub(crate) struct Counters {
+    names: u32,
+    functions: u32,
+}
+
+impl Counters {
+    pub(crate) fn name(&mut self) -> NameId {
+        self.names += 1;
+        NameId(self.names - 1)
+    }
+
+    pub(crate) fn function(&mut self) -> FunctionId {
+        self.functions += 1;
+        FunctionId(self.functions - 1)
+    }
+}
+
+pub(crate) struct Parser<'a> {
+    pub(super) tokens: &'a [Token],
+    pub(super) at: usize,
+    pub(super) source: SourceId,
+    pub(super) end: u32,
+    pub(super) counters: &'a mut Counters,
+    pub(super) loader: &'a mut dyn Loader,
+    pub(super) scopes: &'a mut Vec<HashSet<Arc<str>>>,
+    /// In a head: `{` starts no operand.
+    pub(super) head: bool,
+    /// Words that end an expression here: `in`, `with`.
+    pub(super) stop: Option<&'static str>,
+    pub(super) depth: usize,
+    /// The prelude may name every built-in.
+    pub(super) trusted: bool,
+}
+
+impl<'a> Parser<'a> {
+    /// The statements of a whole file.
+    pub(crate) fn file(
+        tokens: &'a [Token],
+        source: SourceId,
+        end: u32,
+        counters: &'a mut Counters,
+        loader: &'a mut dyn Loader,
+        scopes: &'a mut Vec<HashSet<Arc<str>>>,
+        trusted: bool,
+    ) -> Result<Vec<Expr>> {
+        let mut parser = Parser { tokens, at: 0, source, end, counters, loader, scopes, head: false, stop: None, depth: 0, trusted };
+        parser.statements()
+    }
+
+    // ---- tokens
+
+    pub(super) fn kind(&self) -> Option<&'a TokenKind> {
+        self.tokens.get(self.at).map(|token| &token.kind)
+    }
+
+    pub(super) fn kind_at(&self, offset: usize) -> Option<&'a TokenKind> {
+        self.tokens.get(self.at + offset).map(|token| &token.kind)
+    }
+
+    pub(super) fn span(&self) -> Span {
+        match self.tokens.get(self.at) {
+            Some(token) => token.span,
+            None => Span { source: self.source, start: self.end, end: self.end + 1 },
+        }
+    }
+
+    pub(super) fn last_span(&self) -> Span {
+        self.tokens.get(self.at.wrapping_sub(1)).map_or_else(|| self.span(), |token| token.span)
+    }
+
+    pub(super) fn since(&self, start: Span) -> Span {
+        start.to(self.last_span())
+    }
+
+    pub(super) fn is_op(&self, op: &str) -> bool {
+        matches!(self.kind(), Some(TokenKind::Op(found)) if *found == op)
+    }
+
+    pub(super) fn take_op(&mut self, op: &str) -> bool {
+        let found = self.is_op(op);
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(super) fn is_open(&self, bracket: char) -> bool {
+        matches!(self.kind(), Some(TokenKind::Open(found)) if *found == bracket)
+    }
+
+    pub(super) fn is_close(&self) -> bool {
+        matches!(self.kind(), Some(TokenKind::Close(_)))
+    }
+
+    /// Whether the token is the identifier `word`.
+    pub(super) fn is_ident(&self, word: &str) -> bool {
+        matches!(self.kind(), Some(TokenKind::Ident(found)) if **found == *word)
+    }
+
+    pub(super) fn is_separator(&self) -> bool {
+        self.kind() == Some(&TokenKind::Separator)
+    }
+
+    pub(super) fn error<T>(&self, code: &'static str, message: impl Into<String>) -> Result<T> {
+        Err(Diagnostic::syntax(code, self.span(), message))
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self.kind() {
+            None => "the end of the file".into(),
+            Some(TokenKind::Separator | TokenKind::Newline) => "the end of the line".into(),
+            Some(TokenKind::Ident(name) | TokenKind::Label(name)) => format!("`{name}`"),
+            Some(TokenKind::Word(name)) => format!("`'{name}`"),
+            Some(TokenKind::Op(op)) => format!("`{op}`"),
+            Some(TokenKind::Open(c) | TokenKind::Close(c)) => format!("`{c}`"),
+            Some(TokenKind::Integer(_) | TokenKind::Float(_)) => "a number".into(),
+            Some(TokenKind::Boolean(_)) => "a boolean".into(),
+            Some(TokenKind::Text(_)) => "a string".into(),
+        }
+    }
+
+    pub(super) fn expected<T>(&self, what: &str) -> Result<T> {
+        self.error("P0030", format!("{what} expected, found {}", self.describe()))
+    }
+
+    pub(super) fn close(&mut self) -> Result<()> {
+        if self.is_close() {
+            self.at += 1;
+            return Ok(());
+        }
+        self.error("P0031", format!("unexpected {}", self.describe()))
+    }
+
+    // ---- scopes
+
+    pub(super) fn declare(&mut self, name: &Arc<str>) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.clone());
+        }
+    }
+
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.scopes.iter().rev().any(|scope| scope.contains(name))
+    }
+
+    pub(super) fn scoped<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.scopes.push(HashSet::new());
+        let parsed = parse(self);
+        self.scopes.pop();
+        parsed
+    }
+
+    /// Parses what is in brackets: neither head nor stop word of the outside count.
+    pub(super) fn fresh<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let (head, stop) = (std::mem::replace(&mut self.head, false), self.stop.take());
+        let parsed = parse(self);
+        (self.head, self.stop) = (head, stop);
+        parsed
+    }
+
+    pub(super) fn name(&mut self, text: &Arc<str>, span: Span) -> Name {
+        Name { text: text.clone(), id: self.counters.name(), span }
+    }
+
+    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.depth += 1;
+        if self.depth > NESTING_MAX {
+            return self.error("P0032", format!("nested more than {NESTING_MAX} deep"));
+        }
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    // ---- statements
+
+    /// Statements up to a closing bracket or the end.
+    pub(super) fn statements(&mut self) -> Result<Vec<Expr>> {
+        let mut statements = Vec::new();
+        loop {
+            while self.is_separator() {
+                self.at += 1;
+            }
+            if self.kind().is_none() || self.is_close() {
+                return Ok(statements);
+            }
+            statements.push(self.statement()?);
+            if !self.is_separator() && self.kind().is_some() && !self.is_close() {
+                return self.error("P0031", format!("unexpected {}", self.describe()));
+            }
+        }
+    }
+
+    fn statement(&mut self) -> Result<Expr> {
+        if let Some(TokenKind::Ident(word)) = self.kind() {
+            match &**word {
+                "use" => return self.use_statement(),
+                "syntax" | "type" | "effect" => {
+                    return self.error("P0090", format!("`{word}` declarations are not part of this version of the language"));
+                }
+                _ => {}
+            }
+        }
+        self.expr()
+    }
+
+    /// An expression, an assignment included.
+    pub(super) fn expr(&mut self) -> Result<Expr> {
+        self.deeper(|parser| {
+            let start = parser.span();
+            let left = parser.tuple()?;
+            if !parser.is_op("=") {
+                return Ok(left);
+            }
+            parser.at += 1;
+            let pattern = parser.assigned(left)?;
+            let mut names = Vec::new();
+            pattern.for_each_binder(&mut |name| names.push(name.text.clone()));
+            names.iter().for_each(|name| parser.declare(name));
+            let value = Box::new(parser.expr()?);
+            let kind = ExprKind::Assign { pattern: Box::new(pattern), value };
+            Ok(Expr { kind, span: parser.since(start) })
+        })
+    }
+
+    pub(super) fn tuple(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let first = self.lambda()?;
+        if !self.is_op(",") {
+            return Ok(first);
+        }
+        let mut items = vec![first];
+        while self.take_op(",") {
+            if self.kind().is_none() || self.is_close() || self.is_separator() || self.is_op("=") {
+                break;
+            }
+            items.push(self.lambda()?);
+        }
+        Ok(Expr { kind: ExprKind::Tuple(items), span: self.since(start) })
+    }
+
+    pub(super) fn lambda(&mut self) -> Result<Expr> {
+        self.deeper(|parser| {
+            let start = parser.span();
+            let mut left = parser.compose()?;
+            if parser.take_op(":") {
+                let ty = parser.type_(false)?;
+                left = Expr { kind: ExprKind::Annotated { value: Box::new(left), ty }, span: parser.since(start) };
+            }
+            if parser.take_op("|") {
+                let guard = Box::new(parser.compose()?);
+                left = Expr { kind: ExprKind::Guarded { value: Box::new(left), guard }, span: parser.since(start) };
+            }
+            if parser.take_op("->") {
+                return parser.lambda_from(left, start);
+            }
+            Ok(left)
+        })
+    }
+
+    // ---- operators, loosest first
+
+    pub(super) fn compose(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let mut left = self.or()?;
+        let mut count = 0;
+        while self.is_op("|>") || self.is_op(".") {
+            self.at += 1;
+            let right = self.or()?;
+            // `x . f` evaluates `x` first, as it is written.
+            let kind = ExprKind::Call { function: Box::new(right), argument: Box::new(left) };
+            left = Expr { kind, span: self.since(start) };
+            self.count_chain(&mut count)?;
+        }
+        Ok(left)
+    }
+
+    fn count_chain(&self, count: &mut usize) -> Result<()> {
+        *count += 1;
+        if *count > CHAIN_MAX { self.error("P0032", format!("more than {CHAIN_MAX} operators in a row")) } else { Ok(()) }
+    }
+
+    /// Whether the token is this soft word, not hidden by a variable.
+    pub(super) fn is_soft(&self, word: &str) -> bool {
+        self.is_ident(word) && !self.is_declared(word)
+    }
+
+    fn or(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let mut left = self.and()?;
+        let mut count = 0;
+        while self.is_soft("or") {
+            self.at += 1;
+            let right = self.and()?;
+            left = Expr { kind: ExprKind::Or(Box::new(left), Box::new(right)), span: self.since(start) };
+            self.count_chain(&mut count)?;
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let mut left = self.not()?;
+        let mut count = 0;
+        while self.is_soft("and") {
+            self.at += 1;
+            let right = self.not()?;
+            left = Expr { kind: ExprKind::And(Box::new(left), Box::new(right)), span: self.since(start) };
+            self.count_chain(&mut count)?;
+        }
+        Ok(left)
+    }
+
+    fn not(&mut self) -> Result<Expr> {
+        if self.is_soft("not") && self.starts_operand(1) {
+            let start = self.span();
+            self.at += 1;
+            let operand = self.deeper(Self::not)?;
+            return Ok(Expr { kind: ExprKind::Not(Box::new(operand)), span: self.since(start) });
+        }
+        self.compare()
+    }
+
+    fn comparison(&self) -> Option<BinaryOp> {
+        match self.kind() {
+            Some(TokenKind::Op(op)) => match *op {
+                "==" => Some(BinaryOp::Eq),
+                "!=" => Some(BinaryOp::Ne),
+                "<" => Some(BinaryOp::Lt),
+                "<=" => Some(BinaryOp::Le),
+                ">" => Some(BinaryOp::Gt),
+                ">=" => Some(BinaryOp::Ge),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn compare(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let left = self.range()?;
+        if let Some(op) = self.comparison() {
+            self.at += 1;
+            let right = self.range()?;
+            if self.comparison().is_some() {
+                let found: Result<Expr> = self.error("P0033", "comparisons do not chain");
+                return found.map_err(|found| found.note("write `a < b and b < c`"));
+            }
+            let kind = ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) };
+            return Ok(Expr { kind, span: self.since(start) });
+        }
+        if self.is_soft("is") {
+            self.at += 1;
+            let negated = self.is_ident("not");
+            self.at += usize::from(negated);
+            let ty = self.type_(false)?;
+            let kind = ExprKind::Is { value: Box::new(left), ty, negated };
+            return Ok(Expr { kind, span: self.since(start) });
+        }
+        Ok(left)
+    }
+
+    fn range(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let left = self.sum()?;
+        let through = self.is_op("..=");
+        if !through && !self.is_op("..") {
+            return Ok(left);
+        }
+        // `rest..` in a list pattern: nothing follows.
+        if !through && matches!(self.kind_at(1), None | Some(TokenKind::Close(_) | TokenKind::Op(","))) {
+            return Ok(left);
+        }
+        self.at += 1;
+        let to = Box::new(self.sum()?);
+        Ok(Expr { kind: ExprKind::Range { from: Box::new(left), to, through }, span: self.since(start) })
+    }
+
+    fn left_chain(
+        &mut self,
+        ops: &[(&str, BinaryOp)],
+        operand: impl Fn(&mut Self) -> Result<Expr>,
+    ) -> Result<Expr> {
+        let start = self.span();
+        let mut left = operand(self)?;
+        let mut count = 0;
+        while let Some((_, op)) = ops.iter().find(|(text, _)| self.is_op(text)) {
+            self.at += 1;
+            let right = Box::new(operand(self)?);
+            left = Expr { kind: ExprKind::Binary { op: *op, left: Box::new(left), right }, span: self.since(start) };
+            self.count_chain(&mut count)?;
+        }
+        Ok(left)
+    }
+
+    fn sum(&mut self) -> Result<Expr> {
+        self.left_chain(&[("+", BinaryOp::Add), ("-", BinaryOp::Sub)], Self::product)
+    }
+
+    fn product(&mut self) -> Result<Expr> {
+        self.left_chain(&[("*", BinaryOp::Mul), ("/", BinaryOp::Div), ("%", BinaryOp::Rem)], Self::unary)
+    }
+
+    pub(super) fn unary(&mut self) -> Result<Expr> {
+        if !self.is_op("-") {
+            return self.power();
+        }
+        let start = self.span();
+        self.at += 1;
+        if let Some(TokenKind::Integer(value)) = self.kind() {
+            // A literal takes its sign at once, so that the smallest integer can be written; unless a power binds tighter.
+            if !matches!(self.kind_at(1), Some(TokenKind::Op("**"))) && !self.is_access_at(1) {
+                let negative = (*value as i64).wrapping_neg();
+                self.at += 1;
+                return Ok(Expr { kind: ExprKind::Literal(Literal::Integer(negative)), span: self.since(start) });
+            }
+        }
+        let operand = self.deeper(Self::unary)?;
+        let kind = match operand.kind {
+            ExprKind::Literal(Literal::Float(value)) => ExprKind::Literal(Literal::Float(-value)),
+            _ => ExprKind::Negate(Box::new(operand)),
+        };
+        Ok(Expr { kind, span: self.since(start) })
+    }
+
+    fn power(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let base = self.call()?;
+        if !self.take_op("**") {
+            return Ok(base);
+        }
+        let exponent = Box::new(self.deeper(Self::unary)?);
+        let kind = ExprKind::Binary { op: BinaryOp::Pow, left: Box::new(base), right: exponent };
+        Ok(Expr { kind, span: self.since(start) })
+    }
+}

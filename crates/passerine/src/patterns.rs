@@ -1,0 +1,433 @@
+//! Patterns as tests and bindings (reference, sections 10 and 11).
+//!
+//! A test that fails jumps: in branches to the next branch, elsewhere to a block that raises `Match` with what was expected and what
+//! was found.
+
+use crate::lower::Lowerer;
+use crate::tree::{Literal, Pattern, PatternKind, Type};
+use qualm_ir::builder::Label;
+use qualm_ir::op::Op;
+use qualm_ir::types::{Reg, Type as RegType};
+
+/// Where a failed test goes.
+#[derive(Clone, Copy)]
+enum Miss {
+    /// To this label.
+    Go(Label),
+    /// To this label, with a message and the value it is about.
+    Tell(Label),
+}
+
+/// The numbers `val.kind` gives.
+const KINDS: [&str; 15] = [
+    "Unit", "Boolean", "Integer", "Float", "String", "Label", "Tuple", "List", "Record", "Map", "Range", "Function", "Continuation", "Process", "Bytes",
+];
+
+impl<'a> Lowerer<'a> {
+    /// Binds a pattern or goes to `miss`.
+    pub(crate) fn bind_or_go(&mut self, pattern: &'a Pattern, value: Reg, miss: Label) {
+        self.bind(pattern, value, Miss::Go(miss));
+    }
+
+    /// Binds a pattern or raises `Match`.
+    pub(crate) fn bind_or_raise(&mut self, pattern: &'a Pattern, value: Reg) {
+        if let PatternKind::Variable(_) | PatternKind::Discard = pattern.kind {
+            // Nothing can miss.
+            let nowhere = self.builder().label(&[]);
+            return self.bind(pattern, value, Miss::Go(nowhere));
+        }
+        let told = self.builder().label(&[RegType::Val, RegType::Val]);
+        let span = self.builder().span();
+        let before = self.env().clone();
+        self.bind(pattern, value, Miss::Tell(told));
+        // What a handler resumes the error with stands for every variable of the pattern.
+        let after = self.env().clone();
+        let mut bound: Vec<_> = after.iter().filter(|(var, reg)| before.get(var) != Some(reg)).map(|(var, _)| *var).collect();
+        bound.sort();
+        let join = self.builder().label(&vec![RegType::Val; bound.len()]);
+        let args = bound.iter().map(|var| after[var]).collect();
+        self.builder().jump(join, args);
+        let params = self.builder().place(told);
+        self.builder().set_span(span);
+        let raised = self.raise_told(params[0], params[1]);
+        self.builder().jump(join, vec![raised; bound.len()]);
+        let joined = self.builder().place(join);
+        for (var, reg) in bound.into_iter().zip(joined) {
+            self.env().insert(var, reg);
+        }
+    }
+
+    fn miss(&mut self, miss: Miss, message: &str, value: Reg) {
+        match miss {
+            Miss::Go(label) => self.builder().jump(label, Vec::new()),
+            Miss::Tell(label) => {
+                let message = self.text_const(message);
+                self.builder().jump(label, vec![message, value]);
+            }
+        }
+    }
+
+    /// Goes on if `c` holds, else misses.
+    fn test(&mut self, c: Reg, miss: Miss, message: &str, value: Reg) {
+        let pass = self.builder().label(&[]);
+        match miss {
+            Miss::Go(label) => self.builder().branch(c, pass, label),
+            Miss::Tell(_) => {
+                let fail = self.builder().label(&[]);
+                self.builder().branch(c, pass, fail);
+                self.builder().place(fail);
+                self.miss(miss, message, value);
+            }
+        }
+        self.builder().place(pass);
+    }
+
+    fn bind(&mut self, pattern: &'a Pattern, value: Reg, miss: Miss) {
+        match &pattern.kind {
+            PatternKind::Discard => {}
+            PatternKind::Variable(name) => self.bind_variable(name.id, value),
+            PatternKind::Literal(literal) => {
+                let expected = self.literal_reg(literal);
+                let c = self.push(Op::ValEq { a: value, b: expected });
+                self.test(c, miss, &format!("expected {}, found ", literal_name(literal)), value);
+            }
+            PatternKind::Label { name, payload } => {
+                let c = self.push(Op::LabelIs { v: value, name: name.clone() });
+                self.test(c, miss, &format!("expected label {name}, found "), value);
+                let item = self.push(Op::LabelPayload { v: value });
+                match payload {
+                    Some(payload) => self.bind(payload, item, miss),
+                    None => {
+                        let c = self.push(Op::TupleIs { v: item, size: 0 });
+                        self.test(c, miss, "expected (), found ", item);
+                    }
+                }
+            }
+            PatternKind::Tuple(items) => {
+                let size = items.len() as i64;
+                let c = self.push(Op::TupleIs { v: value, size });
+                let message = if items.is_empty() {
+                    "expected (), found ".to_owned()
+                } else {
+                    format!("expected a tuple of {size} items, found ")
+                };
+                self.test_kind(c, "Tuple", "expected a tuple, found ", miss, &message, value);
+                // All items first, so that they can move out of the tuple together.
+                let regs: Vec<Reg> = (0..size).map(|index| self.push(Op::TupleGet { tuple: value, index })).collect();
+                for (item, reg) in items.iter().zip(regs) {
+                    self.bind(item, reg, miss);
+                }
+            }
+            PatternKind::List { before, rest, after } => self.bind_list(before, rest.as_ref(), after, value, miss),
+            PatternKind::Record { fields, rest } => {
+                let c = self.push(Op::RecordIs { v: value });
+                self.test(c, miss, "expected a record, found ", value);
+                for (name, field) in fields {
+                    let c = self.push(Op::RecordHas { v: value, name: name.clone() });
+                    self.test(c, miss, &format!("no field {name} in "), value);
+                    let item = self.push(Op::RecordGet { v: value, name: name.clone() });
+                    self.bind(field, item, miss);
+                }
+                if let Some(rest) = rest {
+                    let mut names: Vec<_> = fields.iter().map(|(name, _)| name.clone()).collect();
+                    names.sort();
+                    names.dedup();
+                    let item = self.push(Op::RecordWithout { v: value, names });
+                    self.bind(rest, item, miss);
+                }
+            }
+            PatternKind::Or(alternatives) => self.bind_alternatives(alternatives, value, miss),
+            PatternKind::Is { pattern, ty } => {
+                let fail = self.builder().label(&[]);
+                self.type_test(ty, value, fail);
+                let pass = self.builder().label(&[]);
+                self.builder().jump(pass, Vec::new());
+                self.builder().place(fail);
+                self.miss(miss, &format!("expected {}, found ", type_name(ty)), value);
+                self.builder().place(pass);
+                self.bind(pattern, value, miss);
+            }
+            PatternKind::Where { pattern, guard } => {
+                self.bind(pattern, value, miss);
+                let (pass, fail) = (self.builder().label(&[]), self.builder().label(&[]));
+                self.guard(guard, pass, fail);
+                self.builder().place(fail);
+                self.miss(miss, "guard refused ", value);
+                self.builder().place(pass);
+            }
+        }
+    }
+
+    /// A test of shape that has two messages: another kind, or the kind in another size.
+    fn test_kind(&mut self, c: Reg, kind: &str, other: &str, miss: Miss, message: &str, value: Reg) {
+        let pass = self.builder().label(&[]);
+        match miss {
+            Miss::Go(label) => self.builder().branch(c, pass, label),
+            Miss::Tell(_) => {
+                let fail = self.builder().label(&[]);
+                self.builder().branch(c, pass, fail);
+                self.builder().place(fail);
+                let found = self.is_kind(value, kind);
+                let (same, different) = (self.builder().label(&[]), self.builder().label(&[]));
+                self.builder().branch(found, same, different);
+                self.builder().place(same);
+                self.miss(miss, message, value);
+                self.builder().place(different);
+                self.miss(miss, other, value);
+            }
+        }
+        self.builder().place(pass);
+    }
+
+    fn bind_list(
+        &mut self,
+        before: &'a [Pattern],
+        rest: Option<&'a Option<Box<Pattern>>>,
+        after: &'a [Pattern],
+        value: Reg,
+        miss: Miss,
+    ) {
+        let count = (before.len() + after.len()) as i64;
+        let length = self.push(Op::ListLen { v: value });
+        let least = self.push(Op::IntConst { value: count });
+        let (c, message) = if rest.is_some() {
+            (self.push(Op::IntLe { a: least, b: length }), format!("expected a list of at least {count} items, found "))
+        } else {
+            (self.push(Op::IntEq { a: length, b: least }), format!("expected a list of {count} items, found "))
+        };
+        self.test_kind(c, "List", "expected a list, found ", miss, &message, value);
+        let mut items = Vec::new();
+        for (at, item) in before.iter().enumerate() {
+            let index = self.push(Op::IntConst { value: at as i64 });
+            items.push((item, self.push(Op::ListGet { list: value, index })));
+        }
+        for (at, item) in after.iter().enumerate() {
+            let index = self.push(Op::IntConst { value: at as i64 - after.len() as i64 });
+            items.push((item, self.push(Op::ListGet { list: value, index })));
+        }
+        // The rest comes last: if the list dies here, it becomes the rest in place.
+        let rest = rest.and_then(Option::as_ref).map(|rest| {
+            let from = self.push(Op::IntConst { value: before.len() as i64 });
+            let end = if after.is_empty() { i64::MAX } else { -(after.len() as i64) };
+            let to = self.push(Op::IntConst { value: end });
+            (&**rest, self.push(Op::ListSlice { list: value, from, to }))
+        });
+        for (item, reg) in items.into_iter().chain(rest) {
+            self.bind(item, reg, miss);
+        }
+    }
+
+    fn bind_alternatives(&mut self, alternatives: &'a [Pattern], value: Reg, miss: Miss) {
+        let mut names = Vec::new();
+        alternatives[0].for_each_binder(&mut |name| names.extend(self.names().meaning(name.id)));
+        names.sort();
+        names.dedup();
+        names.retain(|var| self.names().var(*var).storage() == crate::names::Storage::Register);
+        let join = self.builder().label(&vec![RegType::Val; names.len()]);
+        let before = self.env().clone();
+        for alternative in alternatives {
+            let next = self.builder().label(&[]);
+            *self.env() = before.clone();
+            self.bind(alternative, value, Miss::Go(next));
+            let args = names.iter().map(|var| self.env()[var]).collect();
+            self.builder().jump(join, args);
+            self.builder().place(next);
+        }
+        self.miss(miss, "no alternative fits ", value);
+        let params = self.builder().place(join);
+        for (var, reg) in names.into_iter().zip(params) {
+            self.env().insert(var, reg);
+        }
+    }
+
+    fn is_kind(&mut self, value: Reg, name: &str) -> Reg {
+        let kind = self.push(Op::ValKind { v: value });
+        let number = KINDS.iter().position(|other| *other == name).unwrap_or(KINDS.len()) as i64;
+        let wanted = self.push(Op::IntConst { value: number });
+        self.push(Op::IntEq { a: kind, b: wanted })
+    }
+
+    fn demand(&mut self, c: Reg, miss: Label) {
+        let pass = self.builder().label(&[]);
+        self.builder().branch(c, pass, miss);
+        self.builder().place(pass);
+    }
+
+    fn demand_any(&mut self, value: Reg, kinds: &[&str], miss: Label) {
+        let pass = self.builder().label(&[]);
+        for (at, kind) in kinds.iter().enumerate() {
+            let c = self.is_kind(value, kind);
+            if at + 1 == kinds.len() {
+                self.builder().branch(c, pass, miss);
+            } else {
+                let next = self.builder().label(&[]);
+                self.builder().branch(c, pass, next);
+                self.builder().place(next);
+            }
+        }
+        self.builder().place(pass);
+    }
+
+    /// Goes on if a value has a type, else to `miss`.
+    pub(crate) fn type_test(&mut self, ty: &Type, value: Reg, miss: Label) {
+        match ty {
+            Type::Any => {}
+            Type::Literal(literal) => {
+                let b = self.literal_reg(literal);
+                let c = self.push(Op::ValEq { a: value, b });
+                self.demand(c, miss);
+            }
+            Type::Tuple(items) => {
+                let c = self.push(Op::TupleIs { v: value, size: items.len() as i64 });
+                self.demand(c, miss);
+                for (index, item) in (0..).zip(items) {
+                    let reg = self.push(Op::TupleGet { tuple: value, index });
+                    self.type_test(item, reg, miss);
+                }
+            }
+            Type::List(item) => {
+                let c = self.is_kind(value, "List");
+                self.demand(c, miss);
+                if let Some(item) = item {
+                    self.test_items(item, value, miss);
+                }
+            }
+            Type::Record(fields) => {
+                let c = self.push(Op::RecordIs { v: value });
+                self.demand(c, miss);
+                for (name, field) in fields {
+                    let c = self.push(Op::RecordHas { v: value, name: name.clone() });
+                    self.demand(c, miss);
+                    let reg = self.push(Op::RecordGet { v: value, name: name.clone() });
+                    self.type_test(field, reg, miss);
+                }
+            }
+            Type::Function => self.demand_any(value, &["Function", "Continuation"], miss),
+            Type::Labelled { name, payload } => {
+                let c = self.push(Op::LabelIs { v: value, name: name.clone() });
+                self.demand(c, miss);
+                let reg = self.push(Op::LabelPayload { v: value });
+                self.type_test(payload, reg, miss);
+            }
+            Type::Named { name, arguments } => self.named_type_test(name, arguments, value, miss),
+        }
+    }
+
+    fn named_type_test(&mut self, name: &str, arguments: &[Type], value: Reg, miss: Label) {
+        let one = |lowerer: &mut Self, kind: &str| {
+            let c = lowerer.is_kind(value, kind);
+            lowerer.demand(c, miss);
+        };
+        match name {
+            "Any" => {}
+            "Integer" | "Int" => one(self, "Integer"),
+            "Nat" | "Natural" => {
+                one(self, "Integer");
+                let zero = self.literal_reg(&Literal::Integer(0));
+                let c = self.push(Op::ValLe { a: zero, b: value });
+                self.demand(c, miss);
+            }
+            "Float" | "Real" => one(self, "Float"),
+            "String" => one(self, "String"),
+            "Boolean" | "Bool" => one(self, "Boolean"),
+            "Unit" => one(self, "Unit"),
+            "Record" => one(self, "Record"),
+            "Range" => one(self, "Range"),
+            "Map" => one(self, "Map"),
+            "Tuple" => self.demand_any(value, &["Tuple", "Unit"], miss),
+            "Function" => self.demand_any(value, &["Function", "Continuation"], miss),
+            "List" => {
+                one(self, "List");
+                if let Some(item) = arguments.first() {
+                    self.test_items(item, value, miss);
+                }
+            }
+            "Option" => self.variant_test(&[("Some", arguments.first())], Some("None"), value, miss),
+            "Result" => self.variant_test(&[("Ok", arguments.first()), ("Error", arguments.get(1))], None, value, miss),
+            _ if name.chars().count() == 1 => {}
+            _ => {
+                let c = self.push(Op::LabelIs { v: value, name: name.into() });
+                self.demand(c, miss);
+            }
+        }
+    }
+
+    fn variant_test(&mut self, variants: &[(&str, Option<&Type>)], bare: Option<&str>, value: Reg, miss: Label) {
+        let pass = self.builder().label(&[]);
+        for (name, payload) in variants {
+            let (this, next) = (self.builder().label(&[]), self.builder().label(&[]));
+            let c = self.push(Op::LabelIs { v: value, name: (*name).into() });
+            self.builder().branch(c, this, next);
+            self.builder().place(this);
+            if let Some(payload) = payload {
+                let reg = self.push(Op::LabelPayload { v: value });
+                self.type_test(payload, reg, miss);
+            }
+            self.builder().jump(pass, Vec::new());
+            self.builder().place(next);
+        }
+        match bare {
+            Some(bare) => {
+                let c = self.push(Op::LabelIs { v: value, name: bare.into() });
+                self.builder().branch(c, pass, miss);
+            }
+            None => self.builder().jump(miss, Vec::new()),
+        }
+        self.builder().place(pass);
+    }
+
+    /// Tests every item of a list with a function made for the purpose.
+    fn test_items(&mut self, item: &Type, list: Reg, miss: Label) {
+        let c = self.items_test(item, list);
+        self.demand(c, miss);
+    }
+}
+
+fn literal_name(literal: &Literal) -> String {
+    match literal {
+        Literal::Unit => "()".into(),
+        Literal::Boolean(value) => value.to_string(),
+        Literal::Integer(value) => value.to_string(),
+        Literal::Float(value) => format!("{value:?}"),
+        Literal::Text(text) => {
+            let mut out = String::from("\"");
+            for c in text.chars() {
+                match c {
+                    '"' | '\\' | '{' => {
+                        out.push('\\');
+                        out.push(c);
+                    }
+                    '\n' => out.push_str("\\n"),
+                    '\r' => out.push_str("\\r"),
+                    '\t' => out.push_str("\\t"),
+                    '\0' => out.push_str("\\0"),
+                    c => out.push(c),
+                }
+            }
+            out.push('"');
+            out
+        }
+    }
+}
+
+/// A type as messages write it.
+pub(crate) fn type_name(ty: &Type) -> String {
+    let all = |types: &[Type]| types.iter().map(type_name).collect::<Vec<_>>().join(", ");
+    match ty {
+        Type::Any => "_".into(),
+        Type::Named { name, arguments } if arguments.is_empty() => name.to_string(),
+        Type::Named { name, arguments } => {
+            format!("{name} {}", arguments.iter().map(type_name).collect::<Vec<_>>().join(" "))
+        }
+        Type::Labelled { name, payload } => format!("{name} {}", type_name(payload)),
+        Type::Literal(literal) => literal_name(literal),
+        Type::Tuple(items) => format!("({})", all(items)),
+        Type::List(None) => "[]".into(),
+        Type::List(Some(item)) => format!("[{}]", type_name(item)),
+        Type::Record(fields) => {
+            let fields: Vec<String> = fields.iter().map(|(name, ty)| format!("{name}: {}", type_name(ty))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        Type::Function => "Function".into(),
+    }
+}
