@@ -3,6 +3,8 @@
 //! The builder numbers registers and blocks, groups functions and orders them. A wrong type or a missing terminator is reported by the
 //! verifier, which every module passes anyway.
 
+mod reachable;
+
 use crate::groups;
 use crate::module::{Block, Function, FunctionDebug, Module, SourceName};
 use crate::op::{Op, ResultKind};
@@ -32,8 +34,13 @@ impl ModuleBuilder {
         &self.signatures[index.index()]
     }
 
-    /// Gives a declared function its body.
+    /// Gives a declared function its body, without the blocks that nothing goes to.
     pub fn define(&mut self, index: FunctionIndex, body: FunctionBuilder) {
+        self.functions[index.index()] = Some(reachable::prune(body.finish()));
+    }
+
+    /// Gives a declared function its body exactly as it was built.
+    pub fn define_exactly(&mut self, index: FunctionIndex, body: FunctionBuilder) {
         self.functions[index.index()] = Some(body.finish());
     }
 

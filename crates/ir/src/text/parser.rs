@@ -231,7 +231,7 @@ impl Parser {
             return Err(Diagnostic::syntax("A0015", self.span(), format!("no block is called `{name}`")));
         }
         self.mark("}")?;
-        self.module.define(index, body.builder);
+        self.module.define_exactly(index, body.builder);
         Ok(())
     }
 
