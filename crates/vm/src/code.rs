@@ -82,6 +82,8 @@ pub(crate) enum Opcode {
     ValAdd,
     ValSub,
     ValMul,
+    ValDiv,
+    ValRem,
     ValArith,
     ValAddImm,
     ValNeg,
@@ -221,8 +223,11 @@ pub(crate) struct Inst {
     pub(crate) d: u32,
 }
 
-/// Set in an operand of `Args` when the register dies there.
+/// Set in an operand of `Args` when the register dies there: its value moves.
 pub(crate) const DIES: u16 = 0x8000;
+/// Set in an operand of `Args` when the register lives on, but the value is only looked at: it is passed without ownership, and the
+/// register keeps it.
+pub(crate) const LENT: u16 = 0x4000;
 
 /// A handler an instruction installs.
 #[derive(Clone, Debug)]

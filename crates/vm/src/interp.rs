@@ -420,6 +420,19 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     }
                 }
             }
+            Opcode::ValDiv | Opcode::ValRem => {
+                let (a, b) = (val!(inst.b), val!(inst.c));
+                let (x, y) = (a.0 as i64 >> 1, b.0 as i64 >> 1);
+                // The quotient of the smallest number by -1 is the only one out of range; both go the long way.
+                if both_small!(a, b) && y > 0 {
+                    let number = if inst.op == Opcode::ValDiv { x.div_euclid(y) } else { x.rem_euclid(y) };
+                    set_raw!(inst.a, number << 1 | 1);
+                } else {
+                    let op = if inst.op == Opcode::ValDiv { Arith::Div } else { Arith::Rem };
+                    let value = attempt!(fiber.heap.arith(op, a, b));
+                    set!(inst.a, value);
+                }
+            }
             Opcode::ValArith => {
                 let value = attempt!(fiber.heap.arith(Arith::ALL[inst.d as usize], val!(inst.b), val!(inst.c)));
                 set!(inst.a, value);

@@ -1,5 +1,6 @@
 //! From verified functions to [`Code`]: constants, last uses, slots, instructions.
 
+mod borrows;
 mod emit;
 mod slots;
 
@@ -29,8 +30,10 @@ pub fn load(module: Verified<Module>) -> Program {
         }
     }
     tables.statics.seal();
-    let codes: Vec<Code> =
-        (0..module.functions.len()).map(|index| emit::Emitter::new(&module, index, &mut tables).run()).collect();
+    let borrows = borrows::Borrows::of(&module);
+    let codes: Vec<Code> = (0..module.functions.len())
+        .map(|index| emit::Emitter::new(&module, index, &borrows, &mut tables).run())
+        .collect();
     Program {
         codes,
         leaves: tables.leaves,

@@ -1,7 +1,7 @@
 //! Reclaims a heap by copying what lives (Cheney 1970) into a new vector: no recursion, time in proportion to what lives.
 //!
 //! It runs when a function is entered: the live values are then the parameters of the top frame and, for every other frame, the
-//! registers its resume point lists. Room that lists and strings keep for growing is given up; it comes back with the next growth.
+//! registers its resume point lists. Room that lists and strings have for growing is kept only for their owner.
 
 use crate::code::Program;
 use crate::heap::{Heap, header, size_of};
@@ -30,8 +30,13 @@ impl Heap {
         self.stats.collections += 1;
         self.stats.moved_words += self.words.len() as u64;
         let live = self.words.len() + frames.len() / 2;
-        self.limit = if self.stress { 0 } else { Self::first_limit(false).max(live * 2) };
+        self.limit = if self.stress { 0 } else { Self::first_limit(false).max(live * 3) };
     }
+}
+
+/// The payload words to keep: someone who owns an object with room is growing it, and would have to make the room again.
+fn room_kept(value: Value, used: usize, room: usize) -> usize {
+    if value.is_owned() { room.min(used * 2) } else { used }
 }
 
 struct Space<'a> {
@@ -56,14 +61,18 @@ impl Space<'_> {
         match kind {
             Kind::List => {
                 let (start, length) = (payload[0] as u32 as usize, (payload[0] >> 32) as usize);
-                self.new.push(header(kind, 1 + length));
+                let room = room_kept(value, 1 + length, payload.len() - start);
+                self.new.push(header(kind, room));
                 self.new.push((length as u64) << 32);
                 self.new.extend_from_slice(&payload[1 + start..1 + start + length]);
+                self.new.resize(to + 1 + room, 0);
             }
             Kind::Text | Kind::Bytes => {
                 let used = 1 + (payload[0] as u32 as usize).div_ceil(8);
-                self.new.push(header(kind, used));
+                let room = room_kept(value, used, payload.len());
+                self.new.push(header(kind, room));
                 self.new.extend_from_slice(&payload[..used]);
+                self.new.resize(to + 1 + room, 0);
             }
             _ => {
                 self.new.push(head);
@@ -80,6 +89,7 @@ impl Space<'_> {
         let end = at + 1 + size_of(head);
         let first = match Kind::from_number(head as u8) {
             Kind::Int | Kind::Float | Kind::Text | Kind::Bytes => end,
+            // Room behind the items is zero words, which refer to nothing.
             Kind::List => at + 2,
             Kind::Continuation => {
                 let mut frames = self.new[at + 3..end].to_vec();

@@ -1,6 +1,6 @@
 //! Operand lists: three 16-bit operands in each `Args` instruction.
 
-use crate::code::{DIES, Inst};
+use crate::code::{DIES, Inst, LENT};
 use crate::value::Value;
 
 /// Operands of most instructions fit here; more go to the heap.
@@ -29,16 +29,18 @@ impl std::ops::DerefMut for Operands {
     }
 }
 
-/// Reads one operand: moved if its register dies, else shared with it.
+/// Reads one operand: moved if its register dies, lent if it is only looked at, else shared with it.
 #[inline]
 fn operand(stack: &mut [u64], base: usize, packed: u16) -> u64 {
-    let slot = base + usize::from(packed & !DIES);
+    let slot = base + usize::from(packed & !(DIES | LENT));
     let word = stack[slot];
     if packed & DIES != 0 {
         return word;
     }
     let shared = Value(word).shared().0;
-    stack[slot] = shared;
+    if packed & LENT == 0 {
+        stack[slot] = shared;
+    }
     shared
 }
 

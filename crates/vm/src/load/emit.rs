@@ -4,8 +4,9 @@
 //! what lives across calls; forward again, to emit. Every instruction of the table has its arm in [`Emitter::op`].
 
 use super::Tables;
+use super::borrows::{self, Borrows};
 use super::slots::{self, Slots};
-use crate::code::{CONSTANT_FIRST, Code, Comparison, DIES, HandlerSpec, Inst, IntBits, Leaf, Opcode, Query, SwitchTable, int_word};
+use crate::code::{CONSTANT_FIRST, Code, Comparison, DIES, HandlerSpec, Inst, IntBits, LENT, Leaf, Opcode, Query, SwitchTable, int_word};
 use crate::data::arith::Arith;
 use crate::stack::HEADER;
 use crate::value::{Immediate, Value};
@@ -31,6 +32,7 @@ enum Const {
 pub(super) struct Emitter<'a> {
     function: &'a Function,
     index: u32,
+    borrows: &'a Borrows,
     tables: &'a mut Tables,
     starts: RegisterStarts,
     types: Vec<Type>,
@@ -61,7 +63,7 @@ enum Patch {
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) fn new(module: &'a Module, index: usize, tables: &'a mut Tables) -> Self {
+    pub(super) fn new(module: &'a Module, index: usize, borrows: &'a Borrows, tables: &'a mut Tables) -> Self {
         let function = &module.functions[index];
         let starts = RegisterStarts::of(function);
         let types = module.register_types(function);
@@ -70,6 +72,7 @@ impl<'a> Emitter<'a> {
         Self {
             function,
             index: index as u32,
+            borrows,
             tables,
             starts,
             types,
@@ -379,15 +382,21 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn args(&mut self, regs: &[Reg]) {
-        let operand = |emitter: &Self, reg: &Reg| {
-            emitter.slots.of[reg.index()] | if emitter.dies(*reg) { DIES } else { 0 }
+    /// Operands of the current instruction; `lent` tells which of them it only looks at.
+    fn args(&mut self, regs: &[Reg], lent: &dyn Fn(usize) -> bool) {
+        let mark = |emitter: &Self, place: usize, reg: Reg| match () {
+            () if emitter.dies(reg) => DIES,
+            () if lent(place) => LENT,
+            () => 0,
         };
-        for three in regs.chunks(3) {
+        let packed: Vec<u16> = regs
+            .iter()
+            .enumerate()
+            .map(|(place, reg)| self.slots.of[reg.index()] | mark(self, place, *reg))
+            .collect();
+        for three in packed.chunks(3) {
             let mut packed = [0_u16; 3];
-            for (to, reg) in packed.iter_mut().zip(three) {
-                *to = operand(self, reg);
-            }
+            packed[..three.len()].copy_from_slice(three);
             let [first, second, third] = packed;
             let d = u32::from(second) | u32::from(third) << 16;
             self.put(Opcode::Args, 0, first as u8, (first >> 8) as u8, d);
@@ -396,14 +405,20 @@ impl<'a> Emitter<'a> {
 
     /// An instruction followed by operands: `b` counts them, `c` the instructions in all.
     fn with_args(&mut self, op: Opcode, a: u8, d: u32, regs: &[Reg]) -> usize {
+        self.with_lent_args(op, a, d, regs, &|_| false)
+    }
+
+    fn with_lent_args(&mut self, op: Opcode, a: u8, d: u32, regs: &[Reg], lent: &dyn Fn(usize) -> bool) -> usize {
         let pc = self.put(op, a, regs.len() as u8, 1 + regs.len().div_ceil(3) as u8, d);
-        self.args(regs);
+        self.args(regs, lent);
         pc
     }
 
     fn leaf(&mut self, block: usize, at: usize, leaf: Leaf, regs: &[Reg]) {
         let number = self.tables.leaf(leaf);
-        self.result(block, at, |emitter, to| emitter.with_args(Opcode::Leaf, to, number, regs));
+        let op = &self.function.blocks[block].ops[at];
+        let lent = |place: usize| borrows::looks_only(op, place);
+        self.result(block, at, |emitter, to| emitter.with_lent_args(Opcode::Leaf, to, number, regs, &lent));
     }
 
     fn unary(&mut self, block: usize, at: usize, op: Opcode, a: Reg, d: u32) {
@@ -636,7 +651,9 @@ impl<'a> Emitter<'a> {
                 self.put(Opcode::Return, value, 0, 0, 0);
             }
             Op::Call { f, args } => {
-                self.result(block, at, |emitter, to| emitter.with_args(Opcode::Call, to, f.0, args));
+                let borrows = self.borrows;
+                let lent = |place: usize| borrows.lends(*f, place);
+                self.result(block, at, |emitter, to| emitter.with_lent_args(Opcode::Call, to, f.0, args, &lent));
             }
             Op::TailCall { f, args } if f.0 == self.index => {
                 let moves = args.iter().enumerate().map(|(place, arg)| ((HEADER + place) as u16, *arg)).collect();
@@ -732,8 +749,8 @@ impl<'a> Emitter<'a> {
             Op::ValAdd { a, b } => self.val_add(block, at, Opcode::ValAdd, *a, *b, 1),
             Op::ValSub { a, b } => self.val_add(block, at, Opcode::ValSub, *a, *b, -1),
             Op::ValMul { a, b } => self.binary(block, at, Opcode::ValMul, *a, *b, 0),
-            Op::ValDiv { a, b } => self.binary(block, at, Opcode::ValArith, *a, *b, Arith::Div as u32),
-            Op::ValRem { a, b } => self.binary(block, at, Opcode::ValArith, *a, *b, Arith::Rem as u32),
+            Op::ValDiv { a, b } => self.binary(block, at, Opcode::ValDiv, *a, *b, 0),
+            Op::ValRem { a, b } => self.binary(block, at, Opcode::ValRem, *a, *b, 0),
             Op::ValPow { a, b } => self.binary(block, at, Opcode::ValArith, *a, *b, Arith::Pow as u32),
             Op::ValNeg { a } => self.unary(block, at, Opcode::ValNeg, *a, 0),
             Op::ValEq { a, b } => self.binary(block, at, Opcode::ValEq, *a, *b, 0),
