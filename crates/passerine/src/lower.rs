@@ -36,6 +36,7 @@ pub(crate) fn lower(names: &Names, prelude: &File, files: &[File], main: &File, 
         indexes: HashMap::new(),
         queue: Vec::new(),
         f: Frame::new(FunctionBuilder::new(signature(0), ""), main.function),
+        inlining: None,
     };
     for file in std::iter::once(prelude).chain(files).chain([main]) {
         file.statements.iter().for_each(|statement| collect_functions(statement, &mut lowerer.bodies));
@@ -90,6 +91,8 @@ pub(crate) struct Lowerer<'a> {
     indexes: HashMap<(FunctionId, usize), FunctionIndex>,
     queue: Vec<Job>,
     f: Frame,
+    /// The call that a body is written out for; its place is that of everything in the body.
+    inlining: Option<Span>,
 }
 
 /// Where a value is wanted.
@@ -166,7 +169,7 @@ impl<'a> Lowerer<'a> {
                 self.bind_params(inherited);
                 for (at, param) in lambda.params[first..first + arity].iter().enumerate() {
                     let argument = self.f.builder.param(inherited.len() + at);
-                    self.f.builder.set_span(Some(param.span));
+                    self.at(param.span);
                     self.bind_or_raise(param, argument);
                 }
                 let next = first + arity;
@@ -268,7 +271,7 @@ impl<'a> Lowerer<'a> {
             Storage::Register => self.register(var),
             Storage::Cell => {
                 let cell = self.register(var);
-                self.f.builder.set_span(Some(span));
+                self.at(span);
                 self.f.builder.push(Op::CellGet { cell, name: info.name.clone() })
             }
         }
@@ -299,6 +302,11 @@ impl<'a> Lowerer<'a> {
         if self.names.var(var).declared_by == by && self.names.var(var).storage() == Storage::Cell {
             self.f.env.remove(&var);
         }
+    }
+
+    /// Says what the next instructions come from.
+    fn at(&mut self, span: Span) {
+        self.f.builder.set_span(Some(self.inlining.unwrap_or(span)));
     }
 
     // ---- small things

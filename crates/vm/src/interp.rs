@@ -18,7 +18,7 @@ use crate::fiber::{Fiber, Next};
 use crate::stack::{FrameKind, HEADER, WINDOW, below_of, distance_of, link, place, place_of};
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
-use operands::{copy_operands, gather};
+use operands::{copy_operands, gather, triple};
 use std::cmp::Ordering;
 
 /// Runs the `Code` frame at the top until control leaves plain code.
@@ -221,7 +221,15 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
             }
             Opcode::Loop => {
                 pc = 1;
-                enter!();
+                fiber.fuel -= 1;
+                if fiber.fuel < 0 || fiber.heap.words.len() > fiber.heap.limit {
+                    regs[1] = place(function, 0);
+                    fiber.top = base;
+                    if let Some(exit) = fiber.at_entry(program) {
+                        return Next::Exit(exit);
+                    }
+                    regs = window!();
+                }
             }
             Opcode::Apply | Opcode::TailApply => {
                 regs[1] = place(function, pc - 1);
@@ -274,6 +282,20 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 };
                 set!(inst.a, value);
                 pc += usize::from(inst.c) - 1;
+            }
+            Opcode::ListSet | Opcode::MapInsert => {
+                let args = triple(&mut fiber.stack, base, &insts[pc]);
+                let done = match inst.op {
+                    Opcode::ListSet => fiber.heap.list_set(args[0], args[1].0 as i64, args[2]),
+                    _ => fiber.heap.map_insert(args[0], args[1], args[2]),
+                };
+                regs = window!();
+                let value = match done {
+                    Ok(value) => value,
+                    Err(failure) => fail!(failure),
+                };
+                set!(inst.a, value);
+                pc += 1;
             }
             Opcode::NativeFrame => {
                 let args = gather(&mut fiber.stack, base, &insts[pc..], usize::from(inst.b));
@@ -433,6 +455,17 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     set!(inst.a, value);
                 }
             }
+            // `d` is the positive divisor.
+            Opcode::ValRemImm => {
+                let a = val!(inst.b);
+                if a.0 & 1 == 1 {
+                    let number = (a.0 as i64 >> 1).rem_euclid(i64::from(inst.d));
+                    set_raw!(inst.a, number << 1 | 1);
+                } else {
+                    let value = attempt!(fiber.heap.arith(Arith::Rem, a, Value::index(inst.d as usize)));
+                    set!(inst.a, value);
+                }
+            }
             Opcode::ValArith => {
                 let value = attempt!(fiber.heap.arith(Arith::ALL[inst.d as usize], val!(inst.b), val!(inst.c)));
                 set!(inst.a, value);
@@ -484,12 +517,12 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     jump_unless!(inst, ordering != Ordering::Greater);
                 }
             }
-            // `a` is the comparison, `c` the constant it compares with.
+            // `a` is the comparison, `c` the place of the constant it compares with; small integers are ordered like their words.
             Opcode::ValImmElse => {
                 let a = val!(inst.b);
-                let constant = i64::from(inst.c as i8);
+                let constant = code.consts[usize::from(inst.c)] as i64;
                 if a.0 & 1 == 1 {
-                    let number = a.0 as i64 >> 1;
+                    let number = a.0 as i64;
                     let holds = match Comparison::ALL[usize::from(inst.a & !CONSTANT_FIRST)] {
                         Comparison::Eq => number == constant,
                         Comparison::Ne => number != constant,
@@ -500,7 +533,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     };
                     jump_unless!(inst, holds);
                 } else {
-                    let holds = attempt!(compare_constant(&fiber.heap, inst.a, a, constant));
+                    let holds = attempt!(compare_constant(&fiber.heap, inst.a, a, Value(constant as u64)));
                     jump_unless!(inst, holds);
                 }
             }
@@ -585,7 +618,7 @@ pub(crate) fn accept(fiber: &mut Fiber, program: &Program, value: Value) -> Next
     let (function, pc) = place_of(fiber.stack[base + 1]);
     let inst = program.code(function).insts[pc];
     let (word, next) = match inst.op {
-        Opcode::Call | Opcode::Apply | Opcode::Handle | Opcode::NativeFrame | Opcode::MakeTuple => {
+        Opcode::Call | Opcode::Apply | Opcode::Handle | Opcode::NativeFrame | Opcode::ListSet | Opcode::MapInsert => {
             (value.0, pc + usize::from(inst.c))
         }
         Opcode::Leaf => {
@@ -700,8 +733,7 @@ fn order(heap: &Heap, a: Value, b: Value, swapped: bool) -> Result<Ordering, Fai
     if swapped { heap.order(b, a).map(Ordering::reverse) } else { heap.order(a, b) }
 }
 
-fn compare_constant(heap: &Heap, comparison: u8, a: Value, constant: i64) -> Result<bool, Failure> {
-    let b = Value::small_int(constant).unwrap_or(Value::UNIT);
+fn compare_constant(heap: &Heap, comparison: u8, a: Value, b: Value) -> Result<bool, Failure> {
     let ordering = |a, b| order(heap, a, b, comparison & CONSTANT_FIRST != 0);
     Ok(match Comparison::ALL[usize::from(comparison & !CONSTANT_FIRST)] {
         Comparison::Eq => heap.equal(a, b),

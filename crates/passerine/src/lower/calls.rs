@@ -2,7 +2,7 @@
 
 use super::{Body, Lowerer};
 use crate::names::{Storage, as_lambda};
-use crate::tree::{Expr, ExprKind, FunctionId, Literal};
+use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern, PatternKind};
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
 use qualm_ir::source::Span;
@@ -65,11 +65,52 @@ impl<'a> Lowerer<'a> {
         let (head, args) = Self::spine(expr);
         let callee = self.callee(head);
         let args = args.into_iter().map(|arg| self.expr(arg)).collect();
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         (callee, args)
     }
 
+    /// The value of a call of a function that is no more than a built-in, written out in place; such functions are the prelude's
+    /// names for instructions.
+    fn inlined(&mut self, expr: &'a Expr) -> Option<Reg> {
+        let (head, args) = Self::spine(expr);
+        let name = match &head.kind {
+            ExprKind::Name(name) => name,
+            ExprKind::LabelMember { label, .. } => label,
+            _ => return None,
+        };
+        let var = self.names.meaning(name.id).filter(|var| self.is_prelude(*var))?;
+        let Storage::Known(function) = self.names.var(var).storage() else { return None };
+        let Body::Lambda(lambda, _) = self.bodies[&function] else { return None };
+        if lambda.params.len() != args.len() || !is_wrapper(lambda) {
+            return None;
+        }
+        let args: Vec<Reg> = args.into_iter().map(|arg| self.expr(arg)).collect();
+        let vars: Vec<_> = lambda
+            .params
+            .iter()
+            .map(|param| match &param.kind {
+                PatternKind::Variable(name) => self.names.meaning(name.id),
+                _ => None,
+            })
+            .collect();
+        for (var, arg) in vars.iter().zip(args) {
+            if let Some(var) = var {
+                self.f.env.insert(*var, arg);
+            }
+        }
+        let outer = self.inlining.replace(expr.span);
+        let value = self.expr(&lambda.body);
+        self.inlining = outer;
+        for var in vars.into_iter().flatten() {
+            self.f.env.remove(&var);
+        }
+        Some(value)
+    }
+
     pub(super) fn call_value(&mut self, expr: &'a Expr) -> Reg {
+        if let Some(value) = self.inlined(expr) {
+            return value;
+        }
         let (callee, args) = self.evaluated(expr);
         match callee {
             Callee::Value(f) => self.f.builder.push(Op::Apply { f, args }),
@@ -87,6 +128,9 @@ impl<'a> Lowerer<'a> {
     }
 
     pub(super) fn call_tail(&mut self, expr: &'a Expr) {
+        if let Some(value) = self.inlined(expr) {
+            return self.f.builder.end(Op::Return { value });
+        }
         let (callee, args) = self.evaluated(expr);
         match callee {
             Callee::Value(f) => self.f.builder.end(Op::TailApply { f, args }),
@@ -139,17 +183,17 @@ impl<'a> Lowerer<'a> {
         if args.len() != wanted {
             // One value that must be a tuple of the arguments.
             let tuple = self.expr(operand);
-            self.f.builder.set_span(Some(span));
+            self.at(span);
             let regs = (0..wanted as i64).map(|index| self.f.builder.push(Op::TupleGet { tuple, index })).collect();
             return self.magic_op(name, regs, span);
         }
         let regs: Vec<Reg> = args.into_iter().map(|arg| self.expr(arg)).collect();
-        self.f.builder.set_span(Some(span));
+        self.at(span);
         self.magic_op(name, regs, span)
     }
 
     fn chosen(&mut self, v: Reg, yes: Reg, no: Reg, span: Span) -> Reg {
-        self.f.builder.set_span(Some(span));
+        self.at(span);
         let c = self.f.builder.push(Op::ValTruth { v, role: "condition".into() });
         let join = self.f.builder.label(&[qualm_ir::types::Type::Val]);
         let yes = self.f.builder.target(join, vec![yes]);
@@ -250,6 +294,22 @@ impl<'a> Lowerer<'a> {
         self.module.define(index, done.builder);
         self.f.builder.push(Op::Closure { f: index, captures: Vec::new() })
     }
+}
+
+/// Whether a function only applies a built-in to its parameters and constants.
+fn is_wrapper(lambda: &Lambda) -> bool {
+    fn is_plain(expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Name(_) | ExprKind::Literal(_) => true,
+            ExprKind::Label { payload, .. } => payload.as_ref().is_none_or(|payload| is_plain(payload)),
+            ExprKind::Group(inner) => is_plain(inner),
+            ExprKind::Tuple(items) => items.iter().all(is_plain),
+            ExprKind::Magic { operand, .. } => is_plain(operand),
+            _ => false,
+        }
+    }
+    let plain_params = lambda.params.iter().all(Pattern::is_irrefutable);
+    plain_params && lambda.guard.is_none() && matches!(lambda.body.kind, ExprKind::Magic { .. }) && is_plain(&lambda.body)
 }
 
 /// How many arguments a built-in takes by its name.

@@ -123,7 +123,7 @@ impl<'a> Lowerer<'a> {
             _ => {}
         }
         let v = self.expr(expr);
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         let c = self.f.builder.push(Op::ValTruth { v, role: role.into() });
         self.f.builder.branch(c, yes, no);
     }
@@ -135,7 +135,7 @@ impl<'a> Lowerer<'a> {
         }
         let a = self.expr(left);
         let b = self.expr(right);
-        self.f.builder.set_span(Some(span));
+        self.at(span);
         Some(self.f.builder.push(match op {
             BinaryOp::Eq => Op::ValEq { a, b },
             BinaryOp::Ne => Op::ValNe { a, b },
@@ -238,7 +238,7 @@ impl<'a> Lowerer<'a> {
             lowerer.end_way(value, ends);
             lowerer.f.builder.place(go_on);
             let v = lowerer.expr(right);
-            lowerer.f.builder.set_span(Some(right.span));
+            lowerer.at(right.span);
             let a = lowerer.f.builder.push(Op::ValTruth { v, role: role.into() });
             let value = lowerer.f.builder.push(Op::ValBool { a });
             lowerer.end_way(value, ends);
@@ -275,7 +275,7 @@ impl<'a> Lowerer<'a> {
     pub(super) fn match_tail(&mut self, value: &'a Expr, branches: &'a [Branch], span: Span) {
         let value = self.expr(value);
         self.branches(value, branches, |lowerer, body| lowerer.tail(body));
-        self.f.builder.set_span(Some(span));
+        self.at(span);
         let value = self.raise_match("no branch fits ", value);
         self.f.builder.end(Op::Return { value });
     }
@@ -286,7 +286,7 @@ impl<'a> Lowerer<'a> {
         for branch in branches {
             let next = self.f.builder.label(&[]);
             self.renew_pattern(&branch.pattern);
-            self.f.builder.set_span(Some(branch.pattern.span));
+            self.at(branch.pattern.span);
             self.bind_or_go(&branch.pattern, value, next);
             body(self, &branch.body);
             self.f.env = env.clone();
@@ -434,7 +434,7 @@ impl<'a> Lowerer<'a> {
 
     pub(super) fn for_loop(&mut self, pattern: &'a Pattern, items: &'a Expr, body: &'a Expr) -> Reg {
         let v = self.expr(items);
-        self.f.builder.set_span(Some(items.span));
+        self.at(items.span);
         let seq = self.f.builder.push(Op::SeqNew { v });
         let length = self.f.builder.push(Op::SeqLen { seq });
         let zero = self.int_const(0);

@@ -11,7 +11,7 @@ use qualm_ir::types::{Reg, Text, Type};
 impl<'a> Lowerer<'a> {
     /// The value of an expression.
     pub(super) fn expr(&mut self, expr: &'a Expr) -> Reg {
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         match &expr.kind {
             ExprKind::Literal(literal) => self.literal(literal),
             ExprKind::Interpolation(parts) => {
@@ -27,7 +27,7 @@ impl<'a> Lowerer<'a> {
             ExprKind::Group(inner) => self.expr(inner),
             ExprKind::Tuple(items) => {
                 let items: Vec<Reg> = items.iter().map(|item| self.expr(item)).collect();
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.tuple(items)
             }
             ExprKind::List(items) => self.list(items),
@@ -41,18 +41,18 @@ impl<'a> Lowerer<'a> {
             ExprKind::Index { value, key } => {
                 let v = self.expr(value);
                 let key = self.expr(key);
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.f.builder.push(Op::ValIndex { v, key })
             }
             ExprKind::Binary { op, left, right } => self.binary(*op, left, right, expr),
             ExprKind::Negate(inner) => {
                 let a = self.expr(inner);
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.f.builder.push(Op::ValNeg { a })
             }
             ExprKind::Not(inner) => {
                 let v = self.expr(inner);
-                self.f.builder.set_span(Some(inner.span));
+                self.at(inner.span);
                 let c = self.f.builder.push(Op::ValTruth { v, role: "operand of not".into() });
                 let zero = self.int_const(0);
                 let a = self.f.builder.push(Op::IntEq { a: c, b: zero });
@@ -63,7 +63,7 @@ impl<'a> Lowerer<'a> {
             ExprKind::Range { from, to, through } => {
                 let a = self.expr(from);
                 let b = self.expr(to);
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.f.builder.push(if *through { Op::RangeThrough { a, b } } else { Op::RangeNew { a, b } })
             }
             ExprKind::Is { .. } => self.answer(|lowerer, yes, no| lowerer.branch_on(expr, "condition", yes, no)),
@@ -74,7 +74,7 @@ impl<'a> Lowerer<'a> {
             ExprKind::Try { id, .. } => self.try_value(*id),
             ExprKind::Error(inner) => {
                 let error = self.expr(inner);
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.f.builder.push(Op::Raise { error })
             }
             ExprKind::Magic { name, operand } => self.magic(name, operand, expr.span),
@@ -88,7 +88,7 @@ impl<'a> Lowerer<'a> {
 
     /// Ends the function with the value of an expression; calls in tail position give up the frame.
     pub(super) fn tail(&mut self, expr: &'a Expr) {
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         match &expr.kind {
             ExprKind::Group(inner) => self.tail(inner),
             ExprKind::Block(statements) => {
@@ -142,7 +142,7 @@ impl<'a> Lowerer<'a> {
                         result = Some(self.joined_list(result, &mut run));
                     }
                     let spread = self.expr(spread);
-                    self.f.builder.set_span(Some(*span));
+                    self.at(*span);
                     let b = self.native(Native::ListFrom, vec![spread]);
                     result = Some(match result {
                         Some(a) => self.f.builder.push(Op::ListConcat { a, b }),
@@ -185,7 +185,7 @@ impl<'a> Lowerer<'a> {
                 }
                 Field::Spread(Some(value), _) => {
                     let b = self.expr(value);
-                    self.f.builder.set_span(Some(expr.span));
+                    self.at(expr.span);
                     spread = Some(match spread {
                         Some(a) => self.f.builder.push(Op::RecordMerge { a, b }),
                         None => b,
@@ -194,7 +194,7 @@ impl<'a> Lowerer<'a> {
                 Field::Spread(None, _) => {}
             }
         }
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         named.sort_by(|a, b| a.0.cmp(&b.0));
         match spread {
             None => self.record_of(named),
@@ -258,7 +258,7 @@ impl<'a> Lowerer<'a> {
             let Some(payload) = payload else { return self.read(var, name.span) };
             let f = self.read(var, name.span);
             let args = vec![self.expr(payload)];
-            self.f.builder.set_span(Some(expr.span));
+            self.at(expr.span);
             return self.f.builder.push(Op::Apply { f, args });
         }
         match payload {
@@ -279,7 +279,7 @@ impl<'a> Lowerer<'a> {
             Some(var) if self.is_prelude(var) => self.read(var, expr.span),
             Some(var) => {
                 let v = self.read(var, label.span);
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.f.builder.push(Op::RecordGet { v, name: member.clone() })
             }
             None => self.unit(),
@@ -290,7 +290,7 @@ impl<'a> Lowerer<'a> {
 
     fn field(&mut self, value: &'a Expr, field: &Name, or_call: bool, expr: &'a Expr) -> Reg {
         let v = self.expr(value);
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         let function = if or_call { self.names.meaning(field.id) } else { None };
         let Some(function) = function else {
             return self.f.builder.push(Op::RecordGet { v, name: field.text.clone() });
@@ -313,7 +313,7 @@ impl<'a> Lowerer<'a> {
             }
             _ => {
                 let f = self.read(function, field.span);
-                self.f.builder.set_span(Some(expr.span));
+                self.at(expr.span);
                 self.f.builder.push(Op::Apply { f, args: vec![v] })
             }
         };
@@ -336,7 +336,7 @@ impl<'a> Lowerer<'a> {
         }
         let a = self.expr(left);
         let b = self.expr(right);
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         self.f.builder.push(match op {
             BinaryOp::Add => Op::ValAdd { a, b },
             BinaryOp::Sub => Op::ValSub { a, b },
@@ -368,7 +368,7 @@ impl<'a> Lowerer<'a> {
             }
         }
         let value = self.expr(value);
-        self.f.builder.set_span(Some(pattern.span));
+        self.at(pattern.span);
         self.bind_or_raise(pattern, value);
         self.unit()
     }
@@ -424,7 +424,7 @@ impl<'a> Lowerer<'a> {
         self.type_test(ty, value, fails);
         self.f.builder.jump(join, vec![value]);
         self.f.builder.place(fails);
-        self.f.builder.set_span(Some(expr.span));
+        self.at(expr.span);
         let message = self.text(&format!("expected {}, found ", crate::patterns::type_name(ty)));
         let kind = self.f.builder.push(Op::SymbolConst { name: "Type".into() });
         let error = self.native(Native::ErrorValue, vec![kind, message, value]);

@@ -33,7 +33,6 @@ pub(super) fn run(heap: &mut Heap, program: &Program, leaf: Leaf, args: &mut [Va
             }
         }
         Leaf::BytesPush => heap.bytes_push(args[0], args[1].0 as i64),
-        Leaf::ListSet => heap.list_set(args[0], args[1].0 as i64, args[2]),
         Leaf::ListPush => heap.list_push(args[0], args[1]),
         Leaf::ListSlice => heap.list_slice(args[0], args[1].0 as i64, args[2].0 as i64),
         Leaf::ListConcat => heap.list_concat(args[0], args[1]),
@@ -59,7 +58,6 @@ pub(super) fn run(heap: &mut Heap, program: &Program, leaf: Leaf, args: &mut [Va
         Leaf::MapNew => Ok(heap.map()),
         Leaf::MapGet => heap.map_get(args[0], args[1]).map(|found| found.unwrap_or(args[2])),
         Leaf::MapHas => heap.map_get(args[0], args[1]).map(|found| Value(u64::from(found.is_some()))),
-        Leaf::MapInsert => heap.map_insert(args[0], args[1], args[2]),
         Leaf::MapRemove => heap.map_remove(args[0], args[1]),
         Leaf::CellNew => Ok(heap.make(Kind::Cell, args)),
         Leaf::CellEmpty => Ok(heap.make(Kind::Cell, &[Value::EMPTY])),

@@ -73,6 +73,12 @@ pub(super) fn gather(stack: &mut [u64], base: usize, args: &[Inst], count: usize
     operands
 }
 
+/// Exactly three operands.
+#[inline]
+pub(super) fn triple(stack: &mut [u64], base: usize, args: &Inst) -> [Value; 3] {
+    unpack(*args).map(|packed| Value(operand(stack, base, packed)))
+}
+
 /// Copies `count` operands to the words from `to` on.
 #[inline]
 pub(super) fn copy_operands(stack: &mut [u64], base: usize, args: &[Inst], count: usize, to: usize) {

@@ -201,14 +201,11 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn small_i8(&self, reg: Reg) -> Option<i64> {
-        self.small(reg, i64::from(i8::MIN), i64::from(i8::MAX))
-    }
-
     /// The operand of an instruction that is encoded in it instead of read from a slot.
     fn immediate(&self, block: usize, at: usize) -> Option<Reg> {
         match &self.function.blocks[block].ops[at] {
             Op::ValAdd { b, .. } | Op::ValSub { b, .. } => self.small(*b, -(1 << 30), 1 << 30).map(|_| *b),
+            Op::ValRem { b, .. } => self.small(*b, 1, 1 << 30).map(|_| *b),
             Op::IntAdd { b, .. } | Op::IntSub { b, .. } => self.small(*b, -127, 127).map(|_| *b),
             Op::ValEq { a, b }
             | Op::ValNe { a, b }
@@ -218,7 +215,9 @@ impl<'a> Emitter<'a> {
             | Op::ValGe { a, b }
                 if self.is_fused(block, at) =>
             {
-                self.small_i8(*b).map(|_| *b).or_else(|| self.small_i8(*a).map(|_| *a))
+                // A function with very many constants keeps those beyond the first ones in registers.
+                let number = |reg: Reg| self.consts.get(&reg).filter(|_| self.consts.len() < 250).map(|_| reg);
+                number(*b).or_else(|| number(*a))
             }
             Op::ValInt { a } => match self.defined_by(block, at) {
                 Some(result) if self.consts.contains_key(&result) => Some(*a),
@@ -421,6 +420,11 @@ impl<'a> Emitter<'a> {
         self.result(block, at, |emitter, to| emitter.with_lent_args(Opcode::Leaf, to, number, regs, &lent));
     }
 
+    /// An instruction of three operands with its own opcode.
+    fn three(&mut self, block: usize, at: usize, op: Opcode, regs: [Reg; 3]) {
+        self.result(block, at, |emitter, to| emitter.with_args(op, to, 0, &regs));
+    }
+
     fn unary(&mut self, block: usize, at: usize, op: Opcode, a: Reg, d: u32) {
         let a = self.source(a, 0);
         self.result(block, at, |emitter, to| emitter.put(op, to, a, 0, d));
@@ -571,9 +575,10 @@ impl<'a> Emitter<'a> {
         };
         match immediate {
             Some(reg) => {
-                let is_right = reg == b && self.small_i8(b).is_some();
+                let is_right = reg == b;
                 let (comparison, other) = if is_right { (right as u8, a) } else { (left as u8 | CONSTANT_FIRST, b) };
-                let value = self.small_i8(reg).unwrap_or(0) as i8;
+                let value = self.small(reg, i64::MIN >> 1, i64::MAX >> 1).and_then(int_word).unwrap_or(1);
+                let value = self.constant(value);
                 let other = self.source(other, 0);
                 self.branch(block, yes, no, |emitter| {
                     emitter.put(Opcode::ValImmElse, comparison, other, value as u8, 0)
@@ -750,7 +755,10 @@ impl<'a> Emitter<'a> {
             Op::ValSub { a, b } => self.val_add(block, at, Opcode::ValSub, *a, *b, -1),
             Op::ValMul { a, b } => self.binary(block, at, Opcode::ValMul, *a, *b, 0),
             Op::ValDiv { a, b } => self.binary(block, at, Opcode::ValDiv, *a, *b, 0),
-            Op::ValRem { a, b } => self.binary(block, at, Opcode::ValRem, *a, *b, 0),
+            Op::ValRem { a, b } => match self.immediate(block, at).and_then(|reg| self.small(reg, 1, 1 << 30)) {
+                Some(value) => self.unary(block, at, Opcode::ValRemImm, *a, value as u32),
+                None => self.binary(block, at, Opcode::ValRem, *a, *b, 0),
+            },
             Op::ValPow { a, b } => self.binary(block, at, Opcode::ValArith, *a, *b, Arith::Pow as u32),
             Op::ValNeg { a } => self.unary(block, at, Opcode::ValNeg, *a, 0),
             Op::ValEq { a, b } => self.binary(block, at, Opcode::ValEq, *a, *b, 0),
@@ -786,7 +794,7 @@ impl<'a> Emitter<'a> {
             }
             Op::ListLen { v } => self.unary(block, at, Opcode::ListLen, *v, 0),
             Op::ListGet { list, index } => self.binary(block, at, Opcode::ListGet, *list, *index, 0),
-            Op::ListSet { list, index, item } => self.leaf(block, at, Leaf::ListSet, &[*list, *index, *item]),
+            Op::ListSet { list, index, item } => self.three(block, at, Opcode::ListSet, [*list, *index, *item]),
             Op::ListPush { list, item } => self.leaf(block, at, Leaf::ListPush, &[*list, *item]),
             Op::ListSlice { list, from, to } => self.leaf(block, at, Leaf::ListSlice, &[*list, *from, *to]),
             Op::ListConcat { a, b } => self.leaf(block, at, Leaf::ListConcat, &[*a, *b]),
@@ -830,7 +838,7 @@ impl<'a> Emitter<'a> {
             Op::MapNew {} => self.leaf(block, at, Leaf::MapNew, &[]),
             Op::MapGet { map, key, otherwise } => self.leaf(block, at, Leaf::MapGet, &[*map, *key, *otherwise]),
             Op::MapHas { map, key } => self.leaf(block, at, Leaf::MapHas, &[*map, *key]),
-            Op::MapInsert { map, key, item } => self.leaf(block, at, Leaf::MapInsert, &[*map, *key, *item]),
+            Op::MapInsert { map, key, item } => self.three(block, at, Opcode::MapInsert, [*map, *key, *item]),
             Op::MapRemove { map, key } => self.leaf(block, at, Leaf::MapRemove, &[*map, *key]),
             Op::MapLen { map } => self.query(block, at, Query::MapLen, *map, 0),
             Op::Closure { f, captures } if captures.is_empty() => {
