@@ -1,0 +1,181 @@
+//! Fuzz targets and the mutations that feed them.
+//!
+//! A target is a function of bytes that panics when a law is broken. Inputs are mutations of the corpus and of generated programs; seeds make a run
+//! repeatable. `cargo xtask fuzz TARGET --seconds N` runs one, `--smoke` a fixed number of inputs of each.
+
+use crate::generate;
+use crate::outcome;
+use fastrand::Rng;
+use qualm_ir::source::SourceMap;
+use qualm_ir::verify::verify;
+use qualm_ir::{binary, text};
+use qualm_passerine::{NoFiles, compile};
+
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Tries one input; panics if a law is broken.
+    pub run: fn(&[u8]),
+    /// An input for a seed.
+    pub input: fn(&mut Rng, &Seeds) -> Vec<u8>,
+}
+
+/// What inputs are mutated from.
+#[derive(Default, Debug)]
+pub struct Seeds {
+    /// Passerine programs.
+    pub passerine: Vec<Vec<u8>>,
+    /// Text assembly.
+    pub assembly: Vec<Vec<u8>>,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "decode", run: decode, input: binary_input },
+    Target { name: "assembly", run: assembly, input: |rng, seeds| mutated(rng, &seeds.assembly) },
+    Target { name: "verify", run: generated, input: |rng, _| rng.u64(..).to_le_bytes().to_vec() },
+    Target { name: "passerine", run: passerine, input: |rng, seeds| mutated(rng, &seeds.passerine) },
+];
+
+/// Function entries a fuzzed program may make.
+const FUEL: u64 = 20_000;
+
+/// Accepted bytes are the only spelling of their module, and verified modules run without a panic.
+fn decode(bytes: &[u8]) {
+    let Ok(module) = binary::decode(bytes) else { return };
+    assert_eq!(binary::encode(&module), bytes, "decoding and encoding gives other bytes");
+    if let Ok(module) = verify(module) {
+        outcome::run(module, FUEL, false);
+    }
+}
+
+/// Printing and parsing is stable, and verified modules run.
+fn assembly(bytes: &[u8]) {
+    let Ok(source) = std::str::from_utf8(bytes) else { return };
+    let mut sources = SourceMap::default();
+    let id = sources.add("fuzz.qualm", source);
+    match text::parse(id, source) {
+        Ok(module) => {
+            let Ok(module) = verify(module) else { return };
+            let printed = text::print(module.get());
+            let again = text::parse(id, &printed).expect("what was printed can be read");
+            assert_eq!(text::print(&again), printed, "printing is stable");
+            outcome::run(module, FUEL, false);
+        }
+        Err(error) => assert!(!error.render(&sources).is_empty(), "an error says something"),
+    }
+}
+
+/// A generated program is accepted, survives both formats, and runs the same with and without collections.
+fn generated(bytes: &[u8]) {
+    let mut seed = [0; 8];
+    for (to, from) in seed.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    let module = generate::module(u64::from_le_bytes(seed));
+    let encoded = binary::encode(&module);
+    let decoded = binary::decode(&encoded).expect("an encoded module can be decoded");
+    assert_eq!(decoded, module, "the binary form keeps everything");
+    let verified = verify(module).unwrap_or_else(|errors| panic!("generated programs are well formed: {errors:?}"));
+    let plain = outcome::run(verified.clone(), FUEL, false);
+    let stressed = outcome::run(verified, FUEL, true);
+    // Memory is the one thing that collections may change.
+    if ![&plain, &stressed].iter().any(|outcome| outcome.end == "out of memory") {
+        assert_eq!(plain, stressed, "collecting garbage changes nothing");
+    }
+}
+
+/// A program compiles to a module that keeps every rule, or is refused with a place; and it runs.
+fn passerine(bytes: &[u8]) {
+    let Ok(source) = std::str::from_utf8(bytes) else { return };
+    let compiled = compile("fuzz.pn", source, &mut NoFiles);
+    match compiled.module {
+        Ok(module) => {
+            let module = verify(module).unwrap_or_else(|errors| panic!("the compiler made a wrong module: {errors:?}"));
+            let plain = outcome::run(module, FUEL, false);
+            assert!(!plain.end.is_empty(), "a run ends somehow");
+        }
+        Err(errors) => {
+            for error in errors {
+                assert!(!error.labels.is_empty() && !error.render(&compiled.sources).is_empty(), "an error has a place");
+            }
+        }
+    }
+}
+
+fn binary_input(rng: &mut Rng, seeds: &Seeds) -> Vec<u8> {
+    let module = match rng.bool() {
+        true => generate::module(rng.u64(..)),
+        false => {
+            let source = seeds.assembly.get(rng.usize(0..seeds.assembly.len().max(1))).cloned().unwrap_or_default();
+            let source = String::from_utf8_lossy(&source).into_owned();
+            let mut sources = SourceMap::default();
+            let id = sources.add("seed.qualm", source.as_str());
+            text::parse(id, &source).unwrap_or_else(|_| generate::module(0))
+        }
+    };
+    let mut bytes = binary::encode(&module);
+    for _ in 0..rng.usize(0..4) {
+        mutate_bytes(rng, &mut bytes);
+    }
+    bytes
+}
+
+fn mutated(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let pick = |rng: &mut Rng| seeds.get(rng.usize(0..seeds.len().max(1))).cloned().unwrap_or_default();
+    let mut bytes = pick(rng);
+    for _ in 0..rng.usize(1..6) {
+        match rng.u8(0..10) {
+            0..=6 => mutate_words(rng, &mut bytes),
+            7 => {
+                // Crossing two programs.
+                let other = pick(rng);
+                let (at, from) = (rng.usize(0..=bytes.len()), rng.usize(0..=other.len()));
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[from..]);
+            }
+            _ => mutate_bytes(rng, &mut bytes),
+        }
+    }
+    bytes
+}
+
+fn mutate_bytes(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    let at = rng.usize(0..=bytes.len());
+    match rng.u8(0..5) {
+        0 if at < bytes.len() => bytes[at] ^= 1 << rng.u8(0..8),
+        1 if at < bytes.len() => bytes[at] = rng.u8(..),
+        2 => bytes.insert(at, rng.u8(..)),
+        3 if at < bytes.len() => {
+            bytes.remove(at);
+        }
+        4 => bytes.truncate(at),
+        _ => {}
+    }
+}
+
+/// Changes whole words: deleted, doubled, swapped, replaced by another of the program or by something nasty.
+fn mutate_words(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    const NASTY: &[&str] = &[
+        "(", ")", "{", "}", "[", "]", "->", "=", ",", "..", "|", ":", "\"", "{:}", "9223372036854775807", "-1", "1e308", "match", "if", "error",
+        "try", "loop", "_", "x", "%0", "@main", "b1", "mod", "::", ".", "0.5", "\"{x}\"",
+    ];
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let mut words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
+    if words.is_empty() {
+        return;
+    }
+    let (at, other) = (rng.usize(0..words.len()), rng.usize(0..words.len()));
+    match rng.u8(0..5) {
+        0 => {
+            words.remove(at);
+        }
+        1 => words.insert(at, words[other]),
+        2 => words.swap(at, other),
+        3 => words[at] = words[other],
+        _ => words.insert(at, NASTY[rng.usize(0..NASTY.len())]),
+    }
+    *bytes = words.concat().into_bytes();
+}
