@@ -1,0 +1,194 @@
+//! The promises of the command line: streams, exit status, hostile input, formats that go round.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn qualm(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_qualm")).args(args).output().expect("the program starts")
+}
+
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&path).expect("the test folder can be made");
+    path
+}
+
+fn file(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("the test file can be written");
+    path.display().to_string()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn exit_status_and_streams() {
+    let folder = folder("status");
+    let good = file(&folder, "good.pn", "println 1\n2");
+    let output = qualm(&["run", &good, "--value"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "1\n= 2\n".into()));
+    assert!(output.stderr.is_empty());
+
+    let raises = file(&folder, "raises.pn", "f = x -> 1 + x\nf ()");
+    let output = qualm(&["run", &raises]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    assert!(text(&output.stderr).contains("raises.pn:1:10") && text(&output.stderr).contains("Type error: cannot add Integer and Unit"));
+
+    let wrong = file(&folder, "wrong.pn", "println lenght [1]");
+    let output = qualm(&["run", &wrong]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("wrong.pn:1:9"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("`lenght` is not bound here"), "{}", text(&output.stderr));
+
+    let denied = file(&folder, "denied.pn", "write_file \"x\" \"y\"");
+    assert_eq!(qualm(&["run", &denied]).status.code(), Some(3));
+    assert_eq!(qualm(&["run"]).status.code(), Some(64));
+    assert_eq!(qualm(&["run", &good, "--allow", "flying"]).status.code(), Some(64));
+    assert_eq!(qualm(&["run", "no such file"]).status.code(), Some(2));
+    assert_eq!(qualm(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn formats_go_round() {
+    let folder = folder("formats");
+    let source = file(&folder, "p.pn", "fact = n -> if n < 2 { 1 } else { n * fact (n - 1) }\nfact 20");
+    let expected = "= 2432902008176640000\n";
+    assert_eq!(text(&qualm(&["run", "--value", &source]).stdout), expected);
+
+    assert!(qualm(&["asm", &source]).status.success());
+    let binary = folder.join("p.qb").display().to_string();
+    assert_eq!(text(&qualm(&["run", "--value", &binary]).stdout), expected);
+    assert!(qualm(&["verify", &binary]).status.success());
+
+    let printed = qualm(&["dis", &binary]).stdout;
+    let assembly = file(&folder, "p.qualm", &printed);
+    assert_eq!(text(&qualm(&["run", "--value", &assembly]).stdout), expected);
+    assert_eq!(qualm(&["dis", &assembly]).stdout, printed, "printing is stable");
+
+    let hashes = |path: &str| {
+        let all = text(&qualm(&["hash", path]).stdout);
+        all.lines().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(hashes(&source), hashes(&assembly));
+    assert_eq!(hashes(&source), hashes(&binary));
+}
+
+#[test]
+fn names_and_comments_are_not_hashed_and_constants_are() {
+    let folder = folder("hashes");
+    let hashes = |name: &str, source: &str| {
+        let path = file(&folder, name, source);
+        let output = qualm(&["hash", &path]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).lines().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect::<Vec<_>>()
+    };
+    let base = "is_even = n -> if n == 0 { true } else { is_odd (n - 1) }\nis_odd = n -> if n == 0 { false } else { is_even (n - 1) }\nten = x -> x + 10\n(is_even 4, ten 1)";
+    let renamed = "# other names\na = b -> if b == 0 { true } else { c (b - 1) }\nc = d -> if d == 0 { false } else { a (d - 1) } -- and\n\nz = y -> y + 10\n(a 4, z 1)";
+    let first = hashes("a.pn", base);
+    assert_eq!(first, hashes("b.pn", renamed));
+
+    // Another constant changes the function that has it and the one that calls it, and nothing else.
+    let changed = hashes("c.pn", &base.replace("+ 10", "+ 11"));
+    let differing = first.iter().filter(|hash| !changed.contains(hash)).count();
+    assert_eq!((differing, first.len()), (2, changed.len()), "{first:?} {changed:?}");
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let folder = folder("hostile");
+    let mut seed = 7_u64;
+    let noise: Vec<u8> = (0..1 << 20)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 56) as u8
+        })
+        .collect();
+    let deep = "(".repeat(100_000);
+    let mut after_magic = qualm_ir::binary::MAGIC.to_vec();
+    after_magic.extend_from_slice(&noise);
+    for (name, bytes) in [
+        ("noise.pn", noise.clone()),
+        ("noise.qualm", noise.clone()),
+        ("noise.qb", noise),
+        ("magic.qb", after_magic),
+        ("deep.pn", deep.clone().into_bytes()),
+        ("deep_closed.pn", format!("{deep}1{}", ")".repeat(100_000)).into_bytes()),
+        ("chain.pn", format!("x = 1\n{}x", "x + ".repeat(100_000)).into_bytes()),
+        ("empty.qb", Vec::new()),
+        ("empty.qualm", b"fn".to_vec()),
+    ] {
+        let path = file(&folder, name, bytes);
+        for command in ["run", "asm", "dis", "verify", "hash", "check"] {
+            let output = qualm(&[command, &path]);
+            assert_eq!(output.status.code(), Some(2), "{command} {name}: {}", text(&output.stderr));
+            assert!(!output.stderr.is_empty() && output.stderr.len() < 10_000, "{command} {name} says what is wrong, briefly");
+        }
+    }
+}
+
+#[test]
+fn updates_in_a_loop_are_in_place_and_aliases_are_kept() {
+    let folder = folder("in_place");
+    let alone = file(&folder, "alone.pn", "xs = List.repeat 1000 0\ni = 0\nwhile i < 5000 { xs = List.set (i % 1000) i xs; i = i + 1 }\nsum xs");
+    let output = qualm(&["run", "--value", "--stats", &alone]);
+    let stat = |output: &Output, name: &str| {
+        let line = text(&output.stderr).lines().find(|line| line.starts_with(name)).unwrap_or("").to_owned();
+        line.split_whitespace().last().and_then(|number| number.parse::<u64>().ok()).expect("the figure is there")
+    };
+    assert!(stat(&output, "updates in place") >= 5000 && stat(&output, "words copied") < 1000, "{}", text(&output.stderr));
+
+    // With an alias the first update copies, and the alias sees nothing.
+    let aliased = file(
+        &folder,
+        "aliased.pn",
+        "xs = List.repeat 1000 0\nold = xs\ni = 0\nwhile i < 5000 { xs = List.set (i % 1000) i xs; i = i + 1 }\n(sum old, sum xs)",
+    );
+    let output = qualm(&["run", "--value", "--stats", &aliased]);
+    assert_eq!(text(&output.stdout), "= (0, 4499500)\n");
+    assert!((1000..3000).contains(&stat(&output, "words copied")), "{}", text(&output.stderr));
+}
+
+#[test]
+fn depth_costs_no_native_stack() {
+    let folder = folder("depth");
+    let deep = file(
+        &folder,
+        "deep.pn",
+        "count = n -> if n == 0 { 0 } else { 1 + count (n - 1) }\nnest = n v -> if n == 0 { v } else { nest (n - 1) (Box v) }\na = nest 300000 1\nb = nest 300000 1\n(count 300000, a == b, compare a b, len (show a))",
+    );
+    let run = format!("ulimit -s 256; exec {} run --value {deep}", env!("CARGO_BIN_EXE_qualm"));
+    let output = Command::new("bash").args(["-c", &run]).output().expect("bash starts");
+    let expected = format!("= (300000, true, Equal, {})\n", "Box (".len() * 299_999 + "Box 1".len() + 299_999);
+    assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_new_project_runs() {
+    let folder = folder("project");
+    let project = folder.join("birds");
+    let _ = std::fs::remove_dir_all(&project);
+    let aspen = |args: &[&str], at: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_aspen")).args(args).current_dir(at).output().expect("the program starts")
+    };
+    assert!(aspen(&["new", "birds"], &folder).status.success());
+    assert!(!aspen(&["new", "birds"], &folder).status.success(), "an existing folder is left alone");
+    let output = aspen(&["run"], &project);
+    assert_eq!(text(&output.stdout), "Hello, world!\n", "{}", text(&output.stderr));
+    let output = aspen(&["run"], &project.join("src"));
+    assert_eq!(text(&output.stdout), "Hello, world!\n", "{}", text(&output.stderr));
+}
+
+#[test]
+fn parallel_results_do_not_depend_on_the_number_of_workers() {
+    let folder = folder("parallel");
+    let source = file(
+        &folder,
+        "group.pn",
+        "work = n -> { i = 0; s = 0; while i < 1000 * n { s = s + i; i = i + 1 }; s }\nparallel (map (n -> () -> work n) (1..=20))",
+    );
+    let one = qualm(&["run", "--value", "--workers", "1", &source]).stdout;
+    assert!(text(&one).starts_with("= [499500, "));
+    assert_eq!(qualm(&["run", "--value", "--workers", "4", &source]).stdout, one);
+}
