@@ -8,6 +8,7 @@
 //! #| first line
 //! # error: text          what the message must contain
 //! # flags: --fuel 10     further flags of `qualm run`
+//! # stress: no           is not run with constant collections
 //! ```
 //!
 //! Assembly programs use `;` in place of `#`.
@@ -29,6 +30,8 @@ pub struct Expectation {
     pub error: Option<String>,
     /// Flags for the run.
     pub flags: Vec<String>,
+    /// Too slow to run with constant collections.
+    pub no_stress: bool,
 }
 
 /// The expectation at the top of a program; nothing if it has none (a helper module).
@@ -50,6 +53,7 @@ pub fn expectation(text: &str) -> Option<Expectation> {
             "expect" => found.expect = Some(value),
             "stdout" => found.stdout = Some(Vec::new()),
             "error" => found.error = Some(value),
+            "stress" => found.no_stress = value == "no",
             "flags" => found.flags = value.split_whitespace().map(str::to_owned).collect(),
             _ => {}
         }
