@@ -4,5 +4,6 @@ use crate::root;
 
 pub(crate) fn run() -> Result<(), String> {
     let path = root().join("docs/instruction-set.md");
-    std::fs::write(&path, qualm_ir::docs::instruction_set()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    std::fs::write(&path, qualm_ir::docs::instruction_set())
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -40,7 +40,10 @@ enum Until {
 
 fn seeds() -> Seeds {
     let read = |folder: &str, extension: &str| {
-        golden::files(&root().join("corpus").join(folder), extension).iter().filter_map(|path| std::fs::read(path).ok()).collect()
+        golden::files(&root().join("corpus").join(folder), extension)
+            .iter()
+            .filter_map(|path| std::fs::read(path).ok())
+            .collect()
     };
     Seeds { passerine: read("passerine", "pn"), assembly: read("asm", "qualm") }
 }
@@ -48,7 +51,8 @@ fn seeds() -> Seeds {
 fn on_thread(target: Target, seeds: &Seeds, seed: u64, until: Until) -> Result<(), String> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, || fuzz(target, seeds, seed, until)).map_err(|error| error.to_string())?;
+        let thread =
+            builder.spawn_scoped(scope, || fuzz(target, seeds, seed, until)).map_err(|error| error.to_string())?;
         thread.join().map_err(|_| "the fuzzer itself failed".to_owned())?
     })
 }

@@ -43,10 +43,10 @@ fn layers(problems: &mut Vec<String>) -> Result<(), String> {
         let manifest = read(&root().join("crates").join(&name).join("Cargo.toml"))?;
         let section = manifest.split("[dependencies]").nth(1).unwrap_or("").split("\n[").next().unwrap_or("");
         for line in section.lines() {
-            if let Some(dependency) = line.strip_prefix("qualm-").and_then(|line| line.split(['.', ' ']).next()) {
-                if !allowed.contains(&dependency) {
-                    problems.push(format!("crates/{name} must not import {dependency}"));
-                }
+            if let Some(dependency) = line.strip_prefix("qualm-").and_then(|line| line.split(['.', ' ']).next())
+                && !allowed.contains(&dependency)
+            {
+                problems.push(format!("crates/{name} must not import {dependency}"));
             }
         }
         let root_file = read(&root().join("crates").join(&name).join("src/lib.rs"))?;

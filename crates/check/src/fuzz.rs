@@ -99,7 +99,10 @@ fn passerine(bytes: &[u8]) {
         }
         Err(errors) => {
             for error in errors {
-                assert!(!error.labels.is_empty() && !error.render(&compiled.sources).is_empty(), "an error has a place");
+                assert!(
+                    !error.labels.is_empty() && !error.render(&compiled.sources).is_empty(),
+                    "an error has a place"
+                );
             }
         }
     }
@@ -159,8 +162,38 @@ fn mutate_bytes(rng: &mut Rng, bytes: &mut Vec<u8>) {
 /// Changes whole words: deleted, doubled, swapped, replaced by another of the program or by something nasty.
 fn mutate_words(rng: &mut Rng, bytes: &mut Vec<u8>) {
     const NASTY: &[&str] = &[
-        "(", ")", "{", "}", "[", "]", "->", "=", ",", "..", "|", ":", "\"", "{:}", "9223372036854775807", "-1", "1e308", "match", "if", "error",
-        "try", "loop", "_", "x", "%0", "@main", "b1", "mod", "::", ".", "0.5", "\"{x}\"",
+        "(",
+        ")",
+        "{",
+        "}",
+        "[",
+        "]",
+        "->",
+        "=",
+        ",",
+        "..",
+        "|",
+        ":",
+        "\"",
+        "{:}",
+        "9223372036854775807",
+        "-1",
+        "1e308",
+        "match",
+        "if",
+        "error",
+        "try",
+        "loop",
+        "_",
+        "x",
+        "%0",
+        "@main",
+        "b1",
+        "mod",
+        "::",
+        ".",
+        "0.5",
+        "\"{x}\"",
     ];
     let text = String::from_utf8_lossy(bytes).into_owned();
     let mut words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();

@@ -33,7 +33,12 @@ pub fn module(seed: u64) -> Module {
     module.finish()
 }
 
-fn function(rng: &mut Rng, module: &mut ModuleBuilder, signatures: &mut Vec<Signature>, signature: Signature) -> FunctionIndex {
+fn function(
+    rng: &mut Rng,
+    module: &mut ModuleBuilder,
+    signatures: &mut Vec<Signature>,
+    signature: Signature,
+) -> FunctionIndex {
     let index = module.declare(signature.clone());
     let mut body = Body {
         rng,

@@ -38,7 +38,9 @@ pub struct Expectation {
 pub fn expectation(text: &str) -> Option<Expectation> {
     let mut found = Expectation::default();
     for line in text.lines() {
-        let Some(comment) = line.strip_prefix('#').or_else(|| line.strip_prefix("--")).or_else(|| line.strip_prefix(';')) else {
+        let Some(comment) =
+            line.strip_prefix('#').or_else(|| line.strip_prefix("--")).or_else(|| line.strip_prefix(';'))
+        else {
             break;
         };
         if let Some(output) = comment.strip_prefix('|') {
@@ -93,10 +95,10 @@ pub fn difference(expected: &Expectation, shown: &Shown) -> Option<String> {
         }
         _ => None,
     };
-    if let Some(expect) = &expected.expect {
-        if value != Some(expect) {
-            return Some(format!("value `{expect}` expected, `{}` found{tail}", value.unwrap_or("none")));
-        }
+    if let Some(expect) = &expected.expect
+        && value != Some(expect)
+    {
+        return Some(format!("value `{expect}` expected, `{}` found{tail}", value.unwrap_or("none")));
     }
     if expected.stdout.as_ref().is_some_and(|stdout| *stdout != lines) {
         return Some(format!("other output expected{tail}"));

@@ -59,7 +59,14 @@ fn built() -> Vec<(u8, Module)> {
         (2, module(function(vec![block(vec![unit(), give(), give()])]))),
         (3, module(function(vec![block(vec![Op::Jump { to: back }])]))),
         (5, module(function(vec![block(vec![Op::Return { value: Reg(7) }])]))),
-        (15, module(function(vec![block(vec![Op::TupleNew { items: vec![] }, Op::SymbolConst { name: "".into() }, give()])]))),
+        (
+            15,
+            module(function(vec![block(vec![
+                Op::TupleNew { items: vec![] },
+                Op::SymbolConst { name: "".into() },
+                give(),
+            ])])),
+        ),
         (19, module(function(vec![block(vec![Op::Call { f: FunctionIndex(9), args: vec![] }, give()])]))),
     ]
 }

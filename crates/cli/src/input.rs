@@ -70,7 +70,10 @@ pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
     let compiled = std::thread::scope(|scope| {
         let compiler = std::thread::Builder::new().name("compiler".into()).stack_size(COMPILER_STACK_BYTES);
         let thread = compiler.spawn_scoped(scope, || compile(path, text, &mut Disk));
-        thread.map_err(|error| format!("cannot start the compiler: {error}\n"))?.join().map_err(|_| "the compiler failed\n".to_owned())
+        thread
+            .map_err(|error| format!("cannot start the compiler: {error}\n"))?
+            .join()
+            .map_err(|_| "the compiler failed\n".to_owned())
     })?;
     let sources = compiled.sources;
     compiled.module.map_err(|errors| errors.iter().map(|error| error.render(&sources)).collect::<Vec<_>>().join("\n"))
@@ -81,9 +84,8 @@ pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn verified(path: &Path) -> Result<Verified<Module>, Problem> {
-    verify(module(path)?).map_err(|errors| {
-        errors.iter().map(|error| format!("{}: {error}\n", path.display())).collect::<String>()
-    })
+    verify(module(path)?)
+        .map_err(|errors| errors.iter().map(|error| format!("{}: {error}\n", path.display())).collect::<String>())
 }
 
 /// Module files beside the file that uses them.

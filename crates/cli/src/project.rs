@@ -34,7 +34,9 @@ pub fn create(path: &Path) -> Result<(), String> {
     std::fs::create_dir_all(&source).map_err(|error| format!("cannot make {}: {error}", source.display()))?;
     write(
         path.join(MANIFEST),
-        format!("[package]\nname = \"{name}\"\n\n# What the program may ask for beyond its streams, clock, arguments and processes:\n# env, read_file, write_file\nallow = []\n"),
+        format!(
+            "[package]\nname = \"{name}\"\n\n# What the program may ask for beyond its streams, clock, arguments and processes:\n# env, read_file, write_file\nallow = []\n"
+        ),
     )?;
     write(source.join("main.pn"), "use greeting\n\nprintln (greeting.greet \"world\")\n".into())?;
     write(source.join("greeting.pn"), "greet = name -> \"Hello, {name}!\"\n".into())?;
@@ -59,7 +61,8 @@ pub fn find() -> Result<Project, String> {
 }
 
 fn read(manifest: &Path, folder: &Path) -> Result<Project, String> {
-    let text = std::fs::read_to_string(manifest).map_err(|error| format!("cannot read {}: {error}", manifest.display()))?;
+    let text =
+        std::fs::read_to_string(manifest).map_err(|error| format!("cannot read {}: {error}", manifest.display()))?;
     let table: toml::Table = text.parse().map_err(|error| format!("{}: {error}", manifest.display()))?;
     let package = table.get("package").and_then(toml::Value::as_table);
     let Some(package) = package else { return Err(format!("{}: a table [package] is missing", manifest.display())) };

@@ -34,7 +34,10 @@ fn exit_status_and_streams() {
     let raises = file(&folder, "raises.pn", "f = x -> 1 + x\nf ()");
     let output = qualm(&["run", &raises]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
-    assert!(text(&output.stderr).contains("raises.pn:1:10") && text(&output.stderr).contains("Type error: cannot add Integer and Unit"));
+    assert!(
+        text(&output.stderr).contains("raises.pn:1:10")
+            && text(&output.stderr).contains("Type error: cannot add Integer and Unit")
+    );
 
     let wrong = file(&folder, "wrong.pn", "println lenght [1]");
     let output = qualm(&["run", &wrong]);
@@ -123,7 +126,10 @@ fn hostile_files_are_refused() {
         for command in ["run", "asm", "dis", "verify", "hash", "check"] {
             let output = qualm(&[command, &path]);
             assert_eq!(output.status.code(), Some(2), "{command} {name}: {}", text(&output.stderr));
-            assert!(!output.stderr.is_empty() && output.stderr.len() < 10_000, "{command} {name} says what is wrong, briefly");
+            assert!(
+                !output.stderr.is_empty() && output.stderr.len() < 10_000,
+                "{command} {name} says what is wrong, briefly"
+            );
         }
     }
 }
@@ -131,13 +137,21 @@ fn hostile_files_are_refused() {
 #[test]
 fn updates_in_a_loop_are_in_place_and_aliases_are_kept() {
     let folder = folder("in_place");
-    let alone = file(&folder, "alone.pn", "xs = List.repeat 1000 0\ni = 0\nwhile i < 5000 { xs = List.set (i % 1000) i xs; i = i + 1 }\nsum xs");
+    let alone = file(
+        &folder,
+        "alone.pn",
+        "xs = List.repeat 1000 0\ni = 0\nwhile i < 5000 { xs = List.set (i % 1000) i xs; i = i + 1 }\nsum xs",
+    );
     let output = qualm(&["run", "--value", "--stats", &alone]);
     let stat = |output: &Output, name: &str| {
         let line = text(&output.stderr).lines().find(|line| line.starts_with(name)).unwrap_or("").to_owned();
         line.split_whitespace().last().and_then(|number| number.parse::<u64>().ok()).expect("the figure is there")
     };
-    assert!(stat(&output, "updates in place") >= 5000 && stat(&output, "words copied") < 1000, "{}", text(&output.stderr));
+    assert!(
+        stat(&output, "updates in place") >= 5000 && stat(&output, "words copied") < 1000,
+        "{}",
+        text(&output.stderr)
+    );
 
     // With an alias the first update copies, and the alias sees nothing.
     let aliased = file(

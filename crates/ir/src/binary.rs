@@ -81,7 +81,8 @@ pub fn decode(bytes: &[u8]) -> Result<Module, WireError> {
         0 => None,
         index => Some(FunctionIndex(index as u32 - 1)),
     };
-    if groups::arrangement(&module.functions).is_none_or(|found| found.groups != module.groups || !found.is_identity()) {
+    if groups::arrangement(&module.functions).is_none_or(|found| found.groups != module.groups || !found.is_identity())
+    {
         return input.error("functions are not arranged in canonical groups");
     }
     read_debug(&mut input, &mut module)?;

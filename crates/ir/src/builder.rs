@@ -59,7 +59,8 @@ impl ModuleBuilder {
     /// # Panics
     /// If a declared function was never defined.
     pub fn finish(self) -> Module {
-        let functions = self.functions.into_iter().map(|function| function.expect("every declared function is defined"));
+        let functions =
+            self.functions.into_iter().map(|function| function.expect("every declared function is defined"));
         groups::arrange(functions.collect(), self.entry, self.sources)
     }
 }

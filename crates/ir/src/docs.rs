@@ -25,10 +25,13 @@ pub fn instruction_set() -> String {
             info.doc.trim().replace('|', "\\|"),
         );
     }
-    out.push_str("\n## Built-ins\n\nThose that the instruction `native` can name, from `crates/ir/src/natives.rs`.\n\n");
+    out.push_str(
+        "\n## Built-ins\n\nThose that the instruction `native` can name, from `crates/ir/src/natives.rs`.\n\n",
+    );
     out.push_str("| built-in | arguments | meaning |\n| --- | --- | --- |\n");
     for native in Native::ALL {
-        let _ = writeln!(out, "| `{}` | {} | {} |", native.name(), native.arity(), native.doc().trim().replace('|', "\\|"));
+        let _ =
+            writeln!(out, "| `{}` | {} | {} |", native.name(), native.arity(), native.doc().trim().replace('|', "\\|"));
     }
     out
 }

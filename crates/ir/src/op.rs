@@ -120,21 +120,51 @@ pub struct OpInfo {
 }
 
 macro_rules! kind {
-    (int) => { FieldKind::Int };
-    (float) => { FieldKind::Float };
-    (val) => { FieldKind::Val };
-    (vals) => { FieldKind::Vals };
-    (args) => { FieldKind::Args };
-    (ret) => { FieldKind::Ret };
-    (imm) => { FieldKind::Imm };
-    (number) => { FieldKind::Number };
-    (text) => { FieldKind::Text };
-    (symbol) => { FieldKind::Symbol };
-    (symbols) => { FieldKind::Symbols };
-    (func) => { FieldKind::Func };
-    (native) => { FieldKind::Native };
-    (target) => { FieldKind::Target };
-    (cases) => { FieldKind::Cases };
+    (int) => {
+        FieldKind::Int
+    };
+    (float) => {
+        FieldKind::Float
+    };
+    (val) => {
+        FieldKind::Val
+    };
+    (vals) => {
+        FieldKind::Vals
+    };
+    (args) => {
+        FieldKind::Args
+    };
+    (ret) => {
+        FieldKind::Ret
+    };
+    (imm) => {
+        FieldKind::Imm
+    };
+    (number) => {
+        FieldKind::Number
+    };
+    (text) => {
+        FieldKind::Text
+    };
+    (symbol) => {
+        FieldKind::Symbol
+    };
+    (symbols) => {
+        FieldKind::Symbols
+    };
+    (func) => {
+        FieldKind::Func
+    };
+    (native) => {
+        FieldKind::Native
+    };
+    (target) => {
+        FieldKind::Target
+    };
+    (cases) => {
+        FieldKind::Cases
+    };
 }
 macro_rules! rust {
     (int) => { Reg };
@@ -154,21 +184,51 @@ macro_rules! rust {
     (cases) => { Vec<Case> };
 }
 macro_rules! view {
-    (int, $e:expr) => { FieldRef::Int(*$e) };
-    (float, $e:expr) => { FieldRef::Float(*$e) };
-    (val, $e:expr) => { FieldRef::Val(*$e) };
-    (ret, $e:expr) => { FieldRef::Ret(*$e) };
-    (vals, $e:expr) => { FieldRef::Vals($e) };
-    (args, $e:expr) => { FieldRef::Args($e) };
-    (imm, $e:expr) => { FieldRef::Imm(*$e) };
-    (number, $e:expr) => { FieldRef::Number(*$e) };
-    (text, $e:expr) => { FieldRef::Text($e) };
-    (symbol, $e:expr) => { FieldRef::Symbol($e) };
-    (symbols, $e:expr) => { FieldRef::Symbols($e) };
-    (func, $e:expr) => { FieldRef::Func(*$e) };
-    (native, $e:expr) => { FieldRef::Native(*$e) };
-    (target, $e:expr) => { FieldRef::Target($e) };
-    (cases, $e:expr) => { FieldRef::Cases($e) };
+    (int, $e:expr) => {
+        FieldRef::Int(*$e)
+    };
+    (float, $e:expr) => {
+        FieldRef::Float(*$e)
+    };
+    (val, $e:expr) => {
+        FieldRef::Val(*$e)
+    };
+    (ret, $e:expr) => {
+        FieldRef::Ret(*$e)
+    };
+    (vals, $e:expr) => {
+        FieldRef::Vals($e)
+    };
+    (args, $e:expr) => {
+        FieldRef::Args($e)
+    };
+    (imm, $e:expr) => {
+        FieldRef::Imm(*$e)
+    };
+    (number, $e:expr) => {
+        FieldRef::Number(*$e)
+    };
+    (text, $e:expr) => {
+        FieldRef::Text($e)
+    };
+    (symbol, $e:expr) => {
+        FieldRef::Symbol($e)
+    };
+    (symbols, $e:expr) => {
+        FieldRef::Symbols($e)
+    };
+    (func, $e:expr) => {
+        FieldRef::Func(*$e)
+    };
+    (native, $e:expr) => {
+        FieldRef::Native(*$e)
+    };
+    (target, $e:expr) => {
+        FieldRef::Target($e)
+    };
+    (cases, $e:expr) => {
+        FieldRef::Cases($e)
+    };
 }
 macro_rules! take {
     ($variant:ident, $fields:expr) => {
@@ -179,28 +239,68 @@ macro_rules! take {
     };
 }
 macro_rules! field_of {
-    (int, $f:expr) => { take!(Int, $f) };
-    (float, $f:expr) => { take!(Float, $f) };
-    (val, $f:expr) => { take!(Val, $f) };
-    (ret, $f:expr) => { take!(Ret, $f) };
-    (vals, $f:expr) => { take!(Vals, $f) };
-    (args, $f:expr) => { take!(Args, $f) };
-    (imm, $f:expr) => { take!(Imm, $f) };
-    (number, $f:expr) => { take!(Number, $f) };
-    (text, $f:expr) => { take!(Text, $f) };
-    (symbol, $f:expr) => { take!(Symbol, $f) };
-    (symbols, $f:expr) => { take!(Symbols, $f) };
-    (func, $f:expr) => { take!(Func, $f) };
-    (native, $f:expr) => { take!(Native, $f) };
-    (target, $f:expr) => { take!(Target, $f) };
-    (cases, $f:expr) => { take!(Cases, $f) };
+    (int, $f:expr) => {
+        take!(Int, $f)
+    };
+    (float, $f:expr) => {
+        take!(Float, $f)
+    };
+    (val, $f:expr) => {
+        take!(Val, $f)
+    };
+    (ret, $f:expr) => {
+        take!(Ret, $f)
+    };
+    (vals, $f:expr) => {
+        take!(Vals, $f)
+    };
+    (args, $f:expr) => {
+        take!(Args, $f)
+    };
+    (imm, $f:expr) => {
+        take!(Imm, $f)
+    };
+    (number, $f:expr) => {
+        take!(Number, $f)
+    };
+    (text, $f:expr) => {
+        take!(Text, $f)
+    };
+    (symbol, $f:expr) => {
+        take!(Symbol, $f)
+    };
+    (symbols, $f:expr) => {
+        take!(Symbols, $f)
+    };
+    (func, $f:expr) => {
+        take!(Func, $f)
+    };
+    (native, $f:expr) => {
+        take!(Native, $f)
+    };
+    (target, $f:expr) => {
+        take!(Target, $f)
+    };
+    (cases, $f:expr) => {
+        take!(Cases, $f)
+    };
 }
 macro_rules! result_kind {
-    () => { ResultKind::None };
-    (int) => { ResultKind::Int };
-    (float) => { ResultKind::Float };
-    (val) => { ResultKind::Val };
-    (callee) => { ResultKind::Callee };
+    () => {
+        ResultKind::None
+    };
+    (int) => {
+        ResultKind::Int
+    };
+    (float) => {
+        ResultKind::Float
+    };
+    (val) => {
+        ResultKind::Val
+    };
+    (callee) => {
+        ResultKind::Callee
+    };
 }
 
 macro_rules! define_ops {
@@ -362,7 +462,9 @@ impl Op {
     /// The function the instruction names, if it names one.
     pub fn function(&self) -> Option<FunctionIndex> {
         match self {
-            Self::Call { f, .. } | Self::TailCall { f, .. } | Self::Closure { f, .. } | Self::ThunkNew { f, .. } => Some(*f),
+            Self::Call { f, .. } | Self::TailCall { f, .. } | Self::Closure { f, .. } | Self::ThunkNew { f, .. } => {
+                Some(*f)
+            }
             _ => None,
         }
     }
@@ -370,7 +472,9 @@ impl Op {
     /// The same, to change it.
     pub(crate) fn function_mut(&mut self) -> Option<&mut FunctionIndex> {
         match self {
-            Self::Call { f, .. } | Self::TailCall { f, .. } | Self::Closure { f, .. } | Self::ThunkNew { f, .. } => Some(f),
+            Self::Call { f, .. } | Self::TailCall { f, .. } | Self::Closure { f, .. } | Self::ThunkNew { f, .. } => {
+                Some(f)
+            }
             _ => None,
         }
     }

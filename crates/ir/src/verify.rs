@@ -163,7 +163,8 @@ impl<'a> Checker<'a> {
             || function.blocks.len() > BLOCKS_MAX
             || self.starts.total() as usize > REGISTERS_MAX
         {
-            return self.error(15, format!("at most {PARAMS_MAX} parameters, {BLOCKS_MAX} blocks, {REGISTERS_MAX} registers"));
+            return self
+                .error(15, format!("at most {PARAMS_MAX} parameters, {BLOCKS_MAX} blocks, {REGISTERS_MAX} registers"));
         }
         if self.missing_functions() {
             return;
@@ -253,7 +254,11 @@ impl<'a> Checker<'a> {
                     }
                     cases.iter().for_each(|case| self.target(block, &case.target));
                 }
-                FieldRef::Imm(_) | FieldRef::Number(_) | FieldRef::Text(_) | FieldRef::Func(_) | FieldRef::Native(_) => {}
+                FieldRef::Imm(_)
+                | FieldRef::Number(_)
+                | FieldRef::Text(_)
+                | FieldRef::Func(_)
+                | FieldRef::Native(_) => {}
             }
         }
         self.special(op);
@@ -287,31 +292,23 @@ impl<'a> Checker<'a> {
                     self.error(10, "a thunk holds every argument of its function");
                 }
             }
-            Op::Native { native, args } => {
-                if args.len() != native.arity() {
-                    let arity = native.arity();
-                    self.error(11, format!("`{}` has {arity} arguments, {} given", native.name(), args.len()));
-                }
+            Op::Native { native, args } if args.len() != native.arity() => {
+                let arity = native.arity();
+                self.error(11, format!("`{}` has {arity} arguments, {} given", native.name(), args.len()));
             }
-            Op::RecordNew { names, items } => {
-                if names.len() != items.len() {
-                    self.error(12, format!("{} names for {} items", names.len(), items.len()));
-                }
+            Op::RecordNew { names, items } if names.len() != items.len() => {
+                self.error(12, format!("{} names for {} items", names.len(), items.len()));
             }
-            Op::TupleIs { size: value, .. } | Op::TupleGet { index: value, .. } => {
-                if !(0..=OPERANDS_MAX as i64).contains(value) {
-                    self.error(18, format!("a tuple size or index is between 0 and {OPERANDS_MAX}"));
-                }
+            Op::TupleIs { size: value, .. } | Op::TupleGet { index: value, .. }
+                if !(0..=OPERANDS_MAX as i64).contains(value) =>
+            {
+                self.error(18, format!("a tuple size or index is between 0 and {OPERANDS_MAX}"));
             }
-            Op::Handle { mode, .. } => {
-                if !(0..=2).contains(mode) {
-                    self.error(18, "the mode of a handler is 0, 1 or 2");
-                }
+            Op::Handle { mode, .. } if !(0..=2).contains(mode) => {
+                self.error(18, "the mode of a handler is 0, 1 or 2");
             }
-            Op::BytesConst { bytes } => {
-                if bytes.chars().any(|c| u32::from(c) > 255) {
-                    self.error(18, "bytes are given as the characters 0 to 255");
-                }
+            Op::BytesConst { bytes } if bytes.chars().any(|c| u32::from(c) > 255) => {
+                self.error(18, "bytes are given as the characters 0 to 255");
             }
             _ => {}
         }
@@ -411,7 +408,6 @@ impl<'a> Checker<'a> {
 
 fn places(function: &Function) -> impl Iterator<Item = (u32, u32, &Op)> {
     let blocks = function.blocks.iter().enumerate();
-    blocks.flat_map(|(block, content)| {
-        content.ops.iter().enumerate().map(move |(at, op)| (block as u32, at as u32, op))
-    })
+    blocks
+        .flat_map(|(block, content)| content.ops.iter().enumerate().map(move |(at, op)| (block as u32, at as u32, op)))
 }

@@ -73,7 +73,8 @@ impl Host {
             }
             "Env" => match heap.as_text(payload).map(str::to_owned) {
                 Some(name) => {
-                    let found = if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() };
+                    let found =
+                        if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() };
                     let found = found.map(|found| heap.text(&found));
                     Ok(option(heap, found))
                 }

@@ -64,7 +64,10 @@ pub(crate) enum Wait {
     Timer(u64),
     Join,
     /// Members of a group by their places, still to end.
-    Group { results: Vec<Option<Ended>>, left: usize },
+    Group {
+        results: Vec<Option<Ended>>,
+        left: usize,
+    },
 }
 
 /// Who is told when a process ends.
@@ -180,7 +183,9 @@ impl Table {
     }
 
     fn end_member(&mut self, waiter: ProcessId, place: usize, ended: Ended) {
-        let Some((_, Wait::Group { results, left })) = self.slots.get_mut(&waiter).and_then(|slot| slot.waiting.as_mut()) else {
+        let Some((_, Wait::Group { results, left })) =
+            self.slots.get_mut(&waiter).and_then(|slot| slot.waiting.as_mut())
+        else {
             return;
         };
         results[place] = Some(ended);

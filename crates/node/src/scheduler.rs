@@ -352,7 +352,8 @@ impl Shared {
         self.note_stats(&mut process.fiber);
         self.change(|table| {
             table.running -= 1;
-            let in_group = table.slot(process.id).is_some_and(|slot| matches!(slot.listeners[..], [Listener::Group(..)]));
+            let in_group =
+                table.slot(process.id).is_some_and(|slot| matches!(slot.listeners[..], [Listener::Group(..)]));
             table.end(process.id, ended);
             if in_group {
                 table.forget(process.id);

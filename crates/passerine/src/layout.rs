@@ -4,9 +4,8 @@ use crate::lexer::{Token, TokenKind};
 use qualm_ir::diagnostic::Diagnostic;
 
 /// A newline after one of these is white space.
-const CONTINUES_AFTER: &[&str] = &[
-    "|>", "->", "=>", "==", "!=", "<=", ">=", "**", "::", ".", ",", "=", "<", ">", "+", "-", "*", "/", "%", ":", "|",
-];
+const CONTINUES_AFTER: &[&str] =
+    &["|>", "->", "=>", "==", "!=", "<=", ">=", "**", "::", ".", ",", "=", "<", ">", "+", "-", "*", "/", "%", ":", "|"];
 /// A newline before one of these is white space; `-` only with a space after it.
 const CONTINUES_BEFORE: &[&str] =
     &["|>", "->", "=>", "==", "!=", "<=", ">=", "**", "::", ".", ",", "=", "<", ">", "+", "*", "/", "%", "|"];
@@ -32,10 +31,10 @@ pub fn layout(tokens: Vec<Token>) -> Result<Vec<Token>, Diagnostic> {
             }
             continue;
         }
-        if let Some(separator) = pending.take() {
-            if !is_dropped(&separator, out.last(), &token) {
-                out.push(Token { kind: TokenKind::Separator, ..separator });
-            }
+        if let Some(separator) = pending.take()
+            && !is_dropped(&separator, out.last(), &token)
+        {
+            out.push(Token { kind: TokenKind::Separator, ..separator });
         }
         match token.kind {
             TokenKind::Open(c) => open.push(c),

@@ -57,8 +57,8 @@ pub struct Token {
 
 /// Longest first, so that the first match is the longest.
 const OPERATORS: [&str; 24] = [
-    "..=", "...", "|>", "->", "=>", "==", "!=", "<=", ">=", "**", "::", "..", ".", ",", "=", "<", ">", "+", "-", "*", "/", "%", ":",
-    "|",
+    "..=", "...", "|>", "->", "=>", "==", "!=", "<=", ">=", "**", "::", "..", ".", ",", "=", "<", ">", "+", "-", "*",
+    "/", "%", ":", "|",
 ];
 
 /// Strings may nest in interpolations this deep.
@@ -271,9 +271,8 @@ impl Lexer<'_> {
             };
         }
         let bytes = rest.as_bytes();
-        let digits_from = |from: usize| {
-            bytes[from..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'_').count()
-        };
+        let digits_from =
+            |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'_').count();
         let digit_at = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
         let mut end = digits_from(0);
         let mut float = false;
@@ -368,7 +367,11 @@ impl Lexer<'_> {
                 u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2).and_then(char::from_u32)
             }
             'u' => {
-                let digits = self.rest().strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(digits, _)| digits);
+                let digits = self
+                    .rest()
+                    .strip_prefix('{')
+                    .and_then(|rest| rest.split_once('}'))
+                    .map_or("", |(digits, _)| digits);
                 let digits = digits.to_owned();
                 let value = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
                 self.at += if value.is_some() { digits.len() + 2 } else { 0 };

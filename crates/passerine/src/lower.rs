@@ -66,8 +66,16 @@ enum Body<'a> {
 /// A function still to be lowered.
 enum Job {
     /// The part of a function that starts with this parameter.
-    Part { function: FunctionId, first: usize, index: FunctionIndex, inherited: Vec<VarId> },
-    File { number: usize, index: FunctionIndex },
+    Part {
+        function: FunctionId,
+        first: usize,
+        index: FunctionIndex,
+        inherited: Vec<VarId>,
+    },
+    File {
+        number: usize,
+        index: FunctionIndex,
+    },
 }
 
 /// A function being built.
@@ -413,7 +421,10 @@ fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
         PatternKind::Tuple(items) | PatternKind::Or(items) => items.iter().for_each(|item| guards(item, open)),
         PatternKind::List { before, after, .. } => before.iter().chain(after).for_each(|item| guards(item, open)),
         PatternKind::Record { fields, .. } => fields.iter().for_each(|(_, field)| guards(field, open)),
-        PatternKind::Variable(_) | PatternKind::Discard | PatternKind::Literal(_) | PatternKind::Label { payload: None, .. } => {}
+        PatternKind::Variable(_)
+        | PatternKind::Discard
+        | PatternKind::Literal(_)
+        | PatternKind::Label { payload: None, .. } => {}
     }
 }
 
@@ -421,11 +432,14 @@ fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
 pub(crate) fn for_each_child<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
     use crate::tree::{Field, Item};
     match &expr.kind {
-        ExprKind::Literal(_) | ExprKind::Name(_) | ExprKind::LabelMember { .. } | ExprKind::NativeFunction(_) | ExprKind::File(_) => {}
-        ExprKind::Interpolation(parts)
-        | ExprKind::Tuple(parts)
-        | ExprKind::Block(parts)
-        | ExprKind::Module(parts) => parts.iter().for_each(visit),
+        ExprKind::Literal(_)
+        | ExprKind::Name(_)
+        | ExprKind::LabelMember { .. }
+        | ExprKind::NativeFunction(_)
+        | ExprKind::File(_) => {}
+        ExprKind::Interpolation(parts) | ExprKind::Tuple(parts) | ExprKind::Block(parts) | ExprKind::Module(parts) => {
+            parts.iter().for_each(visit)
+        }
         ExprKind::Label { payload, .. } => payload.iter().for_each(|payload| visit(payload)),
         ExprKind::Group(inner)
         | ExprKind::Negate(inner)
@@ -519,7 +533,8 @@ impl<'a> Lowerer<'a> {
     pub(crate) fn items_test(&mut self, item: &crate::tree::Type, list: Reg) -> Reg {
         let shape = Signature { params: vec![Type::Val, Type::Int, Type::Int], result: Type::Int };
         let index = self.module.declare(shape.clone());
-        let outer = std::mem::replace(&mut self.f, Frame::new(FunctionBuilder::new(shape, "items test"), FunctionId(0)));
+        let outer =
+            std::mem::replace(&mut self.f, Frame::new(FunctionBuilder::new(shape, "items test"), FunctionId(0)));
         let (go, done, miss) = (self.f.builder.label(&[]), self.f.builder.label(&[]), self.f.builder.label(&[]));
         let (seq, at, end) = (Reg(0), Reg(1), Reg(2));
         let c = self.push(Op::IntLt { a: at, b: end });

@@ -76,7 +76,8 @@ fn compile_into(
     }
     let mut errors = Vec::new();
     for (file, is_module) in parsed.iter().map(|file| (file, true)).chain([(&main, false)]) {
-        errors.extend(resolve(&mut names, &file.statements, file.function, is_module, false).err().into_iter().flatten());
+        errors
+            .extend(resolve(&mut names, &file.statements, file.function, is_module, false).err().into_iter().flatten());
     }
     if !errors.is_empty() {
         errors.sort_by_key(|error| error.labels.first().map(|label| label.span));

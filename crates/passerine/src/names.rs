@@ -8,7 +8,9 @@
 //! - a **cell** is needed where a closure shares a variable that is assigned again, or that gets its value only after the closure was made;
 //! - everything else lives in **registers**: an assignment just makes a new one.
 
-use crate::tree::{Branch, Expr, ExprKind, Field, FunctionId, Item, Lambda, Literal, Name, NameId, Pattern, PatternKind};
+use crate::tree::{
+    Branch, Expr, ExprKind, Field, FunctionId, Item, Lambda, Literal, Name, NameId, Pattern, PatternKind,
+};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::source::Span;
 use std::collections::{BTreeSet, HashMap};
@@ -183,7 +185,8 @@ impl Names {
             let mut changed = false;
             for function in known.keys().copied().collect::<Vec<_>>() {
                 for callee in known[&function].clone() {
-                    let needed: Vec<VarId> = sets.get(&callee).map(|set| set.iter().copied().collect()).unwrap_or_default();
+                    let needed: Vec<VarId> =
+                        sets.get(&callee).map(|set| set.iter().copied().collect()).unwrap_or_default();
                     for var in needed {
                         let owner = self.var(var).function;
                         if owner != function && !self.is_inside(owner, function) {
@@ -272,11 +275,11 @@ impl Resolver<'_> {
     fn close(&mut self) {
         let scope = self.scopes.pop().expect("scopes are opened and closed in pairs");
         for mut pending in scope.pending {
-            if pending.through_function {
-                if let Some(var) = scope.bound.get(&pending.name.text) {
-                    self.hoist(&pending, *var, &scope.definitions, scope.declared_at.get(var).copied().unwrap_or(0));
-                    continue;
-                }
+            if pending.through_function
+                && let Some(var) = scope.bound.get(&pending.name.text)
+            {
+                self.hoist(&pending, *var, &scope.definitions, scope.declared_at.get(var).copied().unwrap_or(0));
+                continue;
             }
             pending.through_function |= scope.is_function;
             match self.scopes.last_mut() {
@@ -307,7 +310,8 @@ impl Resolver<'_> {
             self.names.set(pending.name.id, var);
             self.names.note_use(var, pending.function);
         } else if !pending.is_label {
-            let mut found = Diagnostic::syntax("P0050", pending.name.span, format!("`{}` is not bound here", pending.name.text));
+            let mut found =
+                Diagnostic::syntax("P0050", pending.name.span, format!("`{}` is not bound here", pending.name.text));
             if let Some(near) = self.nearest(&pending.name.text) {
                 found = found.note(format!("`{near}` is"));
             }
@@ -629,5 +633,6 @@ fn one_edit(a: &str, b: &str) -> bool {
     let prefix = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let suffix = a[prefix..].iter().rev().zip(b[prefix..].iter().rev()).take_while(|(x, y)| x == y).count();
     let (left_a, left_b) = (a.len() - prefix - suffix, b.len() - prefix - suffix);
-    (left_a <= 1 && left_b <= 1) || (left_a == 2 && left_b == 2 && a[prefix] == b[prefix + 1] && a[prefix + 1] == b[prefix])
+    (left_a <= 1 && left_b <= 1)
+        || (left_a == 2 && left_b == 2 && a[prefix] == b[prefix + 1] && a[prefix + 1] == b[prefix])
 }

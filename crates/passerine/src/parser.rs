@@ -79,7 +79,8 @@ impl<'a> Parser<'a> {
         scopes: &'a mut Vec<HashSet<Arc<str>>>,
         trusted: bool,
     ) -> Result<Vec<Expr>> {
-        let mut parser = Parser { tokens, at: 0, source, end, counters, loader, scopes, head: false, stop: None, depth: 0, trusted };
+        let mut parser =
+            Parser { tokens, at: 0, source, end, counters, loader, scopes, head: false, stop: None, depth: 0, trusted };
         parser.statements()
     }
 
@@ -230,7 +231,8 @@ impl<'a> Parser<'a> {
             match &**word {
                 "use" => return self.use_statement(),
                 "syntax" | "type" | "effect" => {
-                    return self.error("P0090", format!("`{word}` declarations are not part of this version of the language"));
+                    return self
+                        .error("P0090", format!("`{word}` declarations are not part of this version of the language"));
                 }
                 _ => {}
             }
@@ -311,7 +313,11 @@ impl<'a> Parser<'a> {
 
     fn count_chain(&self, count: &mut usize) -> Result<()> {
         *count += 1;
-        if *count > CHAIN_MAX { self.error("P0032", format!("more than {CHAIN_MAX} operators in a row")) } else { Ok(()) }
+        if *count > CHAIN_MAX {
+            self.error("P0032", format!("more than {CHAIN_MAX} operators in a row"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the token is this soft word, not hidden by a variable.
@@ -410,11 +416,7 @@ impl<'a> Parser<'a> {
         Ok(Expr { kind: ExprKind::Range { from: Box::new(left), to, through }, span: self.since(start) })
     }
 
-    fn left_chain(
-        &mut self,
-        ops: &[(&str, BinaryOp)],
-        operand: impl Fn(&mut Self) -> Result<Expr>,
-    ) -> Result<Expr> {
+    fn left_chain(&mut self, ops: &[(&str, BinaryOp)], operand: impl Fn(&mut Self) -> Result<Expr>) -> Result<Expr> {
         let start = self.span();
         let mut left = operand(self)?;
         let mut count = 0;

@@ -20,7 +20,21 @@ enum Miss {
 
 /// The numbers `val.kind` gives.
 const KINDS: [&str; 15] = [
-    "Unit", "Boolean", "Integer", "Float", "String", "Label", "Tuple", "List", "Record", "Map", "Range", "Function", "Continuation", "Process", "Bytes",
+    "Unit",
+    "Boolean",
+    "Integer",
+    "Float",
+    "String",
+    "Label",
+    "Tuple",
+    "List",
+    "Record",
+    "Map",
+    "Range",
+    "Function",
+    "Continuation",
+    "Process",
+    "Bytes",
 ];
 
 impl<'a> Lowerer<'a> {
@@ -42,7 +56,8 @@ impl<'a> Lowerer<'a> {
         self.bind(pattern, value, Miss::Tell(told));
         // What a handler resumes the error with stands for every variable of the pattern.
         let after = self.env().clone();
-        let mut bound: Vec<_> = after.iter().filter(|(var, reg)| before.get(var) != Some(reg)).map(|(var, _)| *var).collect();
+        let mut bound: Vec<_> =
+            after.iter().filter(|(var, reg)| before.get(var) != Some(reg)).map(|(var, _)| *var).collect();
         bound.sort();
         let join = self.builder().label(&vec![RegType::Val; bound.len()]);
         let args = bound.iter().map(|var| after[var]).collect();

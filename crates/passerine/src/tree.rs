@@ -118,41 +118,99 @@ pub enum ExprKind {
     Literal(Literal),
     Interpolation(Vec<Expr>),
     Name(Name),
-    Label { name: Name, qualifier: Option<Arc<str>>, payload: Option<Box<Expr>> },
-    LabelMember { label: Name, member: Arc<str> },
+    Label {
+        name: Name,
+        qualifier: Option<Arc<str>>,
+        payload: Option<Box<Expr>>,
+    },
+    LabelMember {
+        label: Name,
+        member: Arc<str>,
+    },
     Group(Box<Expr>),
     Tuple(Vec<Expr>),
     List(Vec<Item>),
     Record(Vec<Field>),
     Block(Vec<Expr>),
     Module(Vec<Expr>),
-    Assign { pattern: Box<Pattern>, value: Box<Expr> },
+    Assign {
+        pattern: Box<Pattern>,
+        value: Box<Expr>,
+    },
     Lambda(Box<Lambda>),
-    Call { function: Box<Expr>, argument: Box<Expr> },
-    Field { value: Box<Expr>, field: Name, or_call: bool },
-    Index { value: Box<Expr>, key: Box<Expr> },
-    Binary { op: BinaryOp, left: Box<Expr>, right: Box<Expr> },
+    Call {
+        function: Box<Expr>,
+        argument: Box<Expr>,
+    },
+    Field {
+        value: Box<Expr>,
+        field: Name,
+        or_call: bool,
+    },
+    Index {
+        value: Box<Expr>,
+        key: Box<Expr>,
+    },
+    Binary {
+        op: BinaryOp,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     Negate(Box<Expr>),
     Not(Box<Expr>),
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
-    Range { from: Box<Expr>, to: Box<Expr>, through: bool },
-    Is { value: Box<Expr>, ty: Type, negated: bool },
-    If { condition: Box<Expr>, yes: Box<Expr>, no: Option<Box<Expr>> },
-    Match { value: Box<Expr>, branches: Vec<Branch> },
-    While { condition: Box<Expr>, body: Box<Expr> },
-    For { pattern: Box<Pattern>, items: Box<Expr>, body: Box<Expr> },
-    Try { body: Box<Expr>, id: FunctionId },
+    Range {
+        from: Box<Expr>,
+        to: Box<Expr>,
+        through: bool,
+    },
+    Is {
+        value: Box<Expr>,
+        ty: Type,
+        negated: bool,
+    },
+    If {
+        condition: Box<Expr>,
+        yes: Box<Expr>,
+        no: Option<Box<Expr>>,
+    },
+    Match {
+        value: Box<Expr>,
+        branches: Vec<Branch>,
+    },
+    While {
+        condition: Box<Expr>,
+        body: Box<Expr>,
+    },
+    For {
+        pattern: Box<Pattern>,
+        items: Box<Expr>,
+        body: Box<Expr>,
+    },
+    Try {
+        body: Box<Expr>,
+        id: FunctionId,
+    },
     Error(Box<Expr>),
-    Magic { name: Arc<str>, operand: Box<Expr> },
+    Magic {
+        name: Arc<str>,
+        operand: Box<Expr>,
+    },
     NativeFunction(Arc<str>),
     Use(Use),
     /// The module of a file, by its number.
     File(usize),
     /// `e : T`, or a pattern `p: T`.
-    Annotated { value: Box<Expr>, ty: Type },
+    Annotated {
+        value: Box<Expr>,
+        ty: Type,
+    },
     /// `p | e`, only a pattern.
-    Guarded { value: Box<Expr>, guard: Box<Expr> },
+    Guarded {
+        value: Box<Expr>,
+        guard: Box<Expr>,
+    },
 }
 
 /// A pattern.

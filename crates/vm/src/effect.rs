@@ -86,11 +86,7 @@ impl Fiber {
                         at = below - self.frame_value(at, 0).as_small_int().unwrap_or(0) as usize;
                     }
                 }
-                FrameKind::Bottom
-                | FrameKind::Code
-                | FrameKind::Force
-                | FrameKind::Native
-                | FrameKind::Handler => {}
+                FrameKind::Bottom | FrameKind::Code | FrameKind::Force | FrameKind::Native | FrameKind::Handler => {}
             }
             let distance = distance_of(self.stack[at]);
             if distance == 0 {
@@ -157,11 +153,11 @@ impl Fiber {
     fn fail_thunks(&mut self, handler: usize, error: Value) {
         let mut at = self.top;
         while at > handler {
-            if kind_of(self.stack[at]) == FrameKind::Force {
-                if let Some(offset) = self.frame_value(at, 0).as_object(Kind::Thunk) {
-                    self.heap.write(offset, 0, Value::index(THUNK_FAILED as usize));
-                    self.heap.write(offset, 1, error.shared());
-                }
+            if kind_of(self.stack[at]) == FrameKind::Force
+                && let Some(offset) = self.frame_value(at, 0).as_object(Kind::Thunk)
+            {
+                self.heap.write(offset, 0, Value::index(THUNK_FAILED as usize));
+                self.heap.write(offset, 1, error.shared());
             }
             at -= distance_of(self.stack[at]);
         }
@@ -239,4 +235,3 @@ impl Heap {
         Ok(self.make(Kind::Continuation, &words))
     }
 }
-

@@ -434,7 +434,6 @@ impl Fiber {
         let trace = outer.into_iter().rev().chain(inner.into_iter().rev()).collect();
         Uncaught { value, trace, left_out }
     }
-
 }
 
 /// State of a thunk nobody asked for yet.

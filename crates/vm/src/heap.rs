@@ -192,7 +192,11 @@ impl Heap {
 
     /// A label with a payload; the bare label if the payload is `()`.
     pub fn label(&mut self, symbol: u32, payload: Value) -> Value {
-        if payload == Value::UNIT { Value::symbol(symbol) } else { self.make(Kind::Label, &[Value::symbol(symbol), payload]) }
+        if payload == Value::UNIT {
+            Value::symbol(symbol)
+        } else {
+            self.make(Kind::Label, &[Value::symbol(symbol), payload])
+        }
     }
 
     /// Symbol and payload of a label. The payload is only to be looked at.

@@ -13,8 +13,8 @@ mod operands;
 use crate::code::{CONSTANT_FIRST, Code, Comparison, Inst, IntBits, Opcode, Program, Query};
 use crate::data::arith::{Arith, float_op, float_to_int, int_op, number};
 use crate::failure::Failure;
-use crate::heap::Heap;
 use crate::fiber::{Fiber, Next};
+use crate::heap::Heap;
 use crate::stack::{FrameKind, HEADER, WINDOW, below_of, distance_of, link, place, place_of};
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
@@ -478,7 +478,8 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     Some(sum) if a.0 & 1 == 1 => set_raw!(inst.a, sum),
                     _ => {
                         let (op, b) = if inst.c == 1 { (Arith::Add, step / 2) } else { (Arith::Sub, -step / 2) };
-                        let value = attempt!(fiber.heap.arith(op, a.shared(), Value::small_int(b).unwrap_or(Value::UNIT)));
+                        let value =
+                            attempt!(fiber.heap.arith(op, a.shared(), Value::small_int(b).unwrap_or(Value::UNIT)));
                         set!(inst.a, value);
                     }
                 }

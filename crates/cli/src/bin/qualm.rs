@@ -6,7 +6,11 @@ use std::process::ExitCode;
 
 /// A distributed runtime for content-addressed functions.
 #[derive(Parser)]
-#[command(name = "qualm", version, after_help = "Exit status: 0 success, 1 uncaught error, 2 invalid program, 3 stopped by a quota or capability, 64 wrong usage.")]
+#[command(
+    name = "qualm",
+    version,
+    after_help = "Exit status: 0 success, 1 uncaught error, 2 invalid program, 3 stopped by a quota or capability, 64 wrong usage."
+)]
 struct Qualm {
     #[command(subcommand)]
     command: Command,

@@ -12,10 +12,10 @@ pub(super) fn prune(mut function: Function) -> Function {
         *first = true;
     }
     for at in 0..function.blocks.len() {
-        if reached[at] {
-            if let Some(last) = function.blocks[at].ops.last() {
-                last.for_each_target(|target| reached[target.block.index()] = true);
-            }
+        if reached[at]
+            && let Some(last) = function.blocks[at].ops.last()
+        {
+            last.for_each_target(|target| reached[target.block.index()] = true);
         }
     }
     if reached.iter().all(|reached| *reached) {

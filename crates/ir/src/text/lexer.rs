@@ -198,7 +198,8 @@ impl Lexer<'_> {
             '0' => Some('\0'),
             '"' | '\\' | '\'' => Some(c),
             'u' => {
-                let digits = self.rest().strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
+                let digits =
+                    self.rest().strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
                 let length = digits.map_or(0, |digits| digits.len() + 2);
                 let value = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
                 self.at += length;
@@ -207,7 +208,11 @@ impl Lexer<'_> {
             _ => None,
         };
         plain.ok_or_else(|| {
-            Diagnostic::syntax("A0005", self.span(start), "unknown escape; known are \\n \\r \\t \\0 \\\" \\' \\\\ \\u{..}")
+            Diagnostic::syntax(
+                "A0005",
+                self.span(start),
+                "unknown escape; known are \\n \\r \\t \\0 \\\" \\' \\\\ \\u{..}",
+            )
         })
     }
 }

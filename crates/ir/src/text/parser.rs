@@ -213,11 +213,8 @@ impl Parser {
         self.type_()?;
         self.mark("{")?;
         let signature = self.module.signature(index).clone();
-        let mut body = Body {
-            builder: FunctionBuilder::new(signature, name),
-            registers: HashMap::new(),
-            blocks: HashMap::new(),
-        };
+        let mut body =
+            Body { builder: FunctionBuilder::new(signature, name), registers: HashMap::new(), blocks: HashMap::new() };
         for (at, (param, _)) in params.into_iter().enumerate() {
             self.define(&mut body, param, Reg(at as u32))?;
         }

@@ -38,8 +38,12 @@ fn function_names(module: &Module) -> Vec<String> {
     let mut taken: HashMap<String, u32> = HashMap::new();
     let mut names = Vec::with_capacity(module.functions.len());
     for function in &module.functions {
-        let word: String =
-            function.debug.name.chars().map(|c| if c.is_alphanumeric() || c == '_' || c == '.' { c } else { '_' }).collect();
+        let word: String = function
+            .debug
+            .name
+            .chars()
+            .map(|c| if c.is_alphanumeric() || c == '_' || c == '.' { c } else { '_' })
+            .collect();
         let base = if word.is_empty() { "f".to_owned() } else { word };
         let mut name = base.clone();
         let mut next = taken.get(&base).copied().unwrap_or(0);

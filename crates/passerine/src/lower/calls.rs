@@ -171,13 +171,13 @@ impl<'a> Lowerer<'a> {
             ExprKind::Literal(Literal::Unit) => Vec::new(),
             _ => vec![operand],
         };
-        if name == "if" {
-            if let [condition, yes, no] = args[..] {
-                // All three are values: both sides are evaluated before one is chosen.
-                let v = self.expr(condition);
-                let (yes, no) = (self.expr(yes), self.expr(no));
-                return self.chosen(v, yes, no, span);
-            }
+        if name == "if"
+            && let [condition, yes, no] = args[..]
+        {
+            // All three are values: both sides are evaluated before one is chosen.
+            let v = self.expr(condition);
+            let (yes, no) = (self.expr(yes), self.expr(no));
+            return self.chosen(v, yes, no, span);
         }
         let wanted = magic_arity(name);
         if args.len() != wanted {
@@ -309,13 +309,17 @@ fn is_wrapper(lambda: &Lambda) -> bool {
         }
     }
     let plain_params = lambda.params.iter().all(Pattern::is_irrefutable);
-    plain_params && lambda.guard.is_none() && matches!(lambda.body.kind, ExprKind::Magic { .. }) && is_plain(&lambda.body)
+    plain_params
+        && lambda.guard.is_none()
+        && matches!(lambda.body.kind, ExprKind::Magic { .. })
+        && is_plain(&lambda.body)
 }
 
 /// How many arguments a built-in takes by its name.
 fn magic_arity(name: &str) -> usize {
     match name {
-        "neg" | "to_string" | "println" | "print" | "system" | "kind" | "list.len" | "map.len" | "continuation.clone" => 1,
+        "neg" | "to_string" | "println" | "print" | "system" | "kind" | "list.len" | "map.len"
+        | "continuation.clone" => 1,
         "if" | "list.set" | "list.slice" | "map.get" | "map.insert" => 3,
         "map.new" => 0,
         _ => Native::from_name(name).map_or(2, Native::arity),

@@ -179,17 +179,21 @@ impl<'a> Lowerer<'a> {
     }
 
     pub(super) fn if_value(&mut self, condition: &'a Expr, yes: &'a Expr, no: Option<&'a Expr>) -> Reg {
-        self.joined_branches(condition, |lowerer, ends, env| {
-            let value = lowerer.expr(yes);
-            lowerer.end_way(value, ends);
-            lowerer.f.env = env;
-        }, |lowerer, ends| {
-            let value = match no {
-                Some(no) => lowerer.expr(no),
-                None => lowerer.unit(),
-            };
-            lowerer.end_way(value, ends);
-        })
+        self.joined_branches(
+            condition,
+            |lowerer, ends, env| {
+                let value = lowerer.expr(yes);
+                lowerer.end_way(value, ends);
+                lowerer.f.env = env;
+            },
+            |lowerer, ends| {
+                let value = match no {
+                    Some(no) => lowerer.expr(no),
+                    None => lowerer.unit(),
+                };
+                lowerer.end_way(value, ends);
+            },
+        )
     }
 
     fn joined_branches(

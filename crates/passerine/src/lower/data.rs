@@ -152,10 +152,10 @@ impl<'a> Lowerer<'a> {
                 Item::Spread(None, _) => {}
             }
         }
-        if run.is_empty() {
-            if let Some(result) = result {
-                return result;
-            }
+        if run.is_empty()
+            && let Some(result) = result
+        {
+            return result;
         }
         self.joined_list(result, &mut run)
     }
@@ -239,11 +239,11 @@ impl<'a> Lowerer<'a> {
         }
         let mut fields: Vec<(Text, Reg)> = Vec::new();
         for name in declared {
-            if let Some(var) = self.names.meaning(name.id) {
-                if fields.iter().all(|(text, _)| *text != name.text) {
-                    let value = self.read(var, name.span);
-                    fields.push((name.text.clone(), value));
-                }
+            if let Some(var) = self.names.meaning(name.id)
+                && fields.iter().all(|(text, _)| *text != name.text)
+            {
+                let value = self.read(var, name.span);
+                fields.push((name.text.clone(), value));
             }
         }
         fields.sort_by(|a, b| a.0.cmp(&b.0));
@@ -350,21 +350,20 @@ impl<'a> Lowerer<'a> {
     // ---- binding
 
     fn assign(&mut self, pattern: &'a Pattern, value: &'a Expr) -> Reg {
-        if let PatternKind::Variable(name) = &pattern.kind {
-            if let Some(var) = self.names.meaning(name.id) {
-                if let Storage::Known(_) = self.names.var(var).storage() {
-                    return self.unit();
-                }
-            }
+        if let PatternKind::Variable(name) = &pattern.kind
+            && let Some(var) = self.names.meaning(name.id)
+            && let Storage::Known(_) = self.names.var(var).storage()
+        {
+            return self.unit();
         }
         // A cell that is not hoisted starts anew where its variable is declared; a function may need it in its own definition.
         let mut names = Vec::new();
         pattern.for_each_binder(&mut |name| names.push(name.id));
         for id in names {
-            if let Some(var) = self.names.meaning(id) {
-                if !self.names.var(var).is_hoisted() {
-                    self.renew(var, id);
-                }
+            if let Some(var) = self.names.meaning(id)
+                && !self.names.var(var).is_hoisted()
+            {
+                self.renew(var, id);
             }
         }
         let value = self.expr(value);

@@ -81,7 +81,11 @@ impl Parser<'_> {
             let span = self.span();
             let parsed = self.lambda()?;
             let ExprKind::Lambda(lambda) = parsed.kind else {
-                let found = qualm_ir::diagnostic::Diagnostic::syntax("P0038", parsed.span, "a branch is `pattern -> expression`");
+                let found = qualm_ir::diagnostic::Diagnostic::syntax(
+                    "P0038",
+                    parsed.span,
+                    "a branch is `pattern -> expression`",
+                );
                 return Err(found);
             };
             let mut params = lambda.params.into_iter();
@@ -169,12 +173,12 @@ impl Parser<'_> {
         })?;
         let span = self.since(start);
         // `p -> q -> e` is `p q -> e`.
-        if guard.is_none() {
-            if let ExprKind::Lambda(inner) = body.kind {
-                params.extend(inner.params);
-                let lambda = Lambda { params, guard: inner.guard, body: inner.body, id };
-                return Ok(Expr { kind: ExprKind::Lambda(Box::new(lambda)), span });
-            }
+        if guard.is_none()
+            && let ExprKind::Lambda(inner) = body.kind
+        {
+            params.extend(inner.params);
+            let lambda = Lambda { params, guard: inner.guard, body: inner.body, id };
+            return Ok(Expr { kind: ExprKind::Lambda(Box::new(lambda)), span });
         }
         let lambda = Lambda { params, guard, body, id };
         Ok(Expr { kind: ExprKind::Lambda(Box::new(lambda)), span })

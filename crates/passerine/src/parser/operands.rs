@@ -20,7 +20,11 @@ impl Parser<'_> {
     pub(super) fn starts_operand(&self, offset: usize) -> bool {
         match self.kind_at(offset) {
             Some(
-                TokenKind::Integer(_) | TokenKind::Float(_) | TokenKind::Text(_) | TokenKind::Boolean(_) | TokenKind::Label(_),
+                TokenKind::Integer(_)
+                | TokenKind::Float(_)
+                | TokenKind::Text(_)
+                | TokenKind::Boolean(_)
+                | TokenKind::Label(_),
             ) => true,
             Some(TokenKind::Open(c)) => !(*c == '{' && self.head && offset == 0),
             Some(TokenKind::Ident(name)) => {
@@ -197,7 +201,9 @@ impl Parser<'_> {
     fn magic(&mut self) -> Result<Expr> {
         let start = self.span();
         self.at += 1;
-        let Some(TokenKind::Text(parts)) = self.kind() else { return self.expected("the name of a built-in, as a string,") };
+        let Some(TokenKind::Text(parts)) = self.kind() else {
+            return self.expected("the name of a built-in, as a string,");
+        };
         let [TextPart::Text(name)] = &parts[..] else { return self.expected("the name of a built-in, as a string,") };
         if !crate::prelude::is_magic(name, self.trusted) {
             return self.error("P0036", format!("no built-in is called `{name}`"));
@@ -213,8 +219,10 @@ impl Parser<'_> {
     pub(super) fn is_access_at(&self, offset: usize) -> bool {
         let Some(token) = self.tokens.get(self.at + offset) else { return false };
         let next = self.tokens.get(self.at + offset + 1).map(|token| &token.kind);
-        let continues =
-            matches!(next, Some(TokenKind::Ident(_) | TokenKind::Label(_) | TokenKind::Integer(_) | TokenKind::Open('(')));
+        let continues = matches!(
+            next,
+            Some(TokenKind::Ident(_) | TokenKind::Label(_) | TokenKind::Integer(_) | TokenKind::Open('('))
+        );
         match token.kind {
             TokenKind::Op("::") => continues,
             TokenKind::Op(".") => continues && !token.space_before && !token.space_after,
@@ -377,7 +385,8 @@ impl Parser<'_> {
     /// A record or a block; which of them is decided by what is inside.
     fn braces(&mut self) -> Result<Expr> {
         let start = self.span();
-        if matches!(self.kind_at(1), Some(TokenKind::Op(":"))) && matches!(self.kind_at(2), Some(TokenKind::Close('}'))) {
+        if matches!(self.kind_at(1), Some(TokenKind::Op(":"))) && matches!(self.kind_at(2), Some(TokenKind::Close('}')))
+        {
             self.at += 3;
             return Ok(Expr { kind: ExprKind::Record(Vec::new()), span: self.since(start) });
         }

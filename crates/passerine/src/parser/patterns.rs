@@ -80,12 +80,12 @@ impl Parser<'_> {
 
     /// `{ x }` is a record pattern, `{ p; q }` gives alternatives.
     fn block_pattern(&mut self, statements: Vec<Expr>, span: qualm_ir::source::Span) -> Result<Pattern> {
-        if let [Expr { kind: ExprKind::Name(name), .. }] = &statements[..] {
-            if &*name.text != "_" {
-                let (text, name_span) = (name.text.clone(), name.span);
-                let field = Pattern { kind: PatternKind::Variable(name.clone()), span: name_span };
-                return Ok(Pattern { kind: PatternKind::Record { fields: vec![(text, field)], rest: None }, span });
-            }
+        if let [Expr { kind: ExprKind::Name(name), .. }] = &statements[..]
+            && &*name.text != "_"
+        {
+            let (text, name_span) = (name.text.clone(), name.span);
+            let field = Pattern { kind: PatternKind::Variable(name.clone()), span: name_span };
+            return Ok(Pattern { kind: PatternKind::Record { fields: vec![(text, field)], rest: None }, span });
         }
         if statements.len() < 2 {
             return Err(Diagnostic::syntax("P0040", span, "this cannot be a pattern"));

@@ -27,7 +27,11 @@ impl Parser<'_> {
     fn starts_type(&self) -> bool {
         match self.kind() {
             Some(
-                TokenKind::Integer(_) | TokenKind::Float(_) | TokenKind::Text(_) | TokenKind::Boolean(_) | TokenKind::Label(_),
+                TokenKind::Integer(_)
+                | TokenKind::Float(_)
+                | TokenKind::Text(_)
+                | TokenKind::Boolean(_)
+                | TokenKind::Label(_),
             ) => true,
             Some(TokenKind::Open(c)) => !(*c == '{' && self.head),
             Some(TokenKind::Ident(name)) => &**name == "_",

@@ -8,10 +8,10 @@ use crate::value::{Kind, Tag, Value};
 impl Heap {
     /// `value::(key)`: an item of a tuple, list or string, a field of a record by name, a value of a map; through labels.
     pub(crate) fn index(&mut self, value: Value, key: Value) -> Outcome {
-        if let (Some(_), Some(index)) = (value.as_object(Kind::List), key.as_small_int()) {
-            if index >= 0 {
-                return self.list_get(value, index);
-            }
+        if let (Some(_), Some(index)) = (value.as_object(Kind::List), key.as_small_int())
+            && index >= 0
+        {
+            return self.list_get(value, index);
         }
         let inner = self.through_labels(value);
         let length = match inner.tag() {

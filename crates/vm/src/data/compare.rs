@@ -183,11 +183,14 @@ impl Heap {
                     open.push((*value, *other_value));
                     open.push((Value::symbol(*name), Value::symbol(*other)));
                 }
-                let names = |fields: &[(u32, Value)]| fields.iter().map(|(name, _)| self.statics.rank(*name)).collect::<Vec<_>>();
+                let names = |fields: &[(u32, Value)]| {
+                    fields.iter().map(|(name, _)| self.statics.rank(*name)).collect::<Vec<_>>()
+                };
                 names(&x).cmp(&names(&y))
             }
             "Map" => {
-                let pairs = |value: Value| value.as_object(Kind::Map).map(|offset| self.map_pairs(offset)).unwrap_or_default();
+                let pairs =
+                    |value: Value| value.as_object(Kind::Map).map(|offset| self.map_pairs(offset)).unwrap_or_default();
                 let (x, y) = (pairs(a), pairs(b));
                 open.push((Value::index(x.len()), Value::index(y.len())));
                 for ((key, value), (other, other_value)) in x.iter().zip(&y).rev() {

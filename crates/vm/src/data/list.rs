@@ -57,7 +57,8 @@ impl Heap {
     }
 
     fn expect_list(&self, value: Value) -> Result<List, Failure> {
-        self.as_list(value).ok_or_else(|| Failure::new(Known::Type, format!("expected a list, found {}", self.repr(value))))
+        self.as_list(value)
+            .ok_or_else(|| Failure::new(Known::Type, format!("expected a list, found {}", self.repr(value))))
     }
 
     /// The list to write to: the same if it is owned, else a copy whose items, like those of the original, are shared.

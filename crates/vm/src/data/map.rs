@@ -370,7 +370,11 @@ impl Heap {
         loop {
             while let Some(node) = next {
                 path.push((node, 0));
-                next = if self.is_leaf(node) { None } else { self.peek(node.0, child_field(0)).as_object(Kind::MapNode).map(Node) };
+                next = if self.is_leaf(node) {
+                    None
+                } else {
+                    self.peek(node.0, child_field(0)).as_object(Kind::MapNode).map(Node)
+                };
             }
             let Some((node, at)) = path.pop() else { return pairs };
             if at >= self.keys(node) {
@@ -398,5 +402,65 @@ impl Heap {
             }
         }
         Ok(self.map_pairs(root))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statics::Statics;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    /// A simple generator: the test needs many different sequences, not good randomness.
+    fn next(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *seed >> 33
+    }
+
+    fn check(heap: &Heap, map: Value, expected: &BTreeMap<i64, i64>) {
+        let offset = map.as_object(Kind::Map).expect("it is a map");
+        let pairs: Vec<(i64, i64)> = heap
+            .map_pairs(offset)
+            .into_iter()
+            .map(|(key, value)| (heap.as_int(key).expect("an integer"), heap.as_int(value).expect("an integer")))
+            .collect();
+        assert_eq!(pairs, expected.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());
+        assert_eq!(heap.map_len(map).expect("it is a map"), expected.len());
+    }
+
+    #[test]
+    fn updates_agree_with_a_sorted_map_and_leave_shared_copies_alone() {
+        let mut statics = Statics::default();
+        statics.seal();
+        let statics = Arc::new(statics);
+        for run in 0..40 {
+            let mut heap = Heap::new(statics.clone(), false);
+            let mut seed = run;
+            let mut map = heap.map();
+            let mut expected = BTreeMap::new();
+            let mut kept: Vec<(Value, BTreeMap<i64, i64>)> = Vec::new();
+            let range = [8, 60, 500, 5_000][run as usize % 4];
+            for step in 0..1_500_i64 {
+                let key = (next(&mut seed) % range) as i64;
+                let word = heap.int(key);
+                if next(&mut seed) % 5 < 3 {
+                    let item = heap.int(step);
+                    map = heap.map_insert(map, word, item).expect("it is a map");
+                    expected.insert(key, step);
+                } else {
+                    map = heap.map_remove(map, word).expect("it is a map");
+                    expected.remove(&key);
+                }
+                if next(&mut seed).is_multiple_of(200) {
+                    map = map.shared();
+                    kept.push((map, expected.clone()));
+                }
+            }
+            check(&heap, map, &expected);
+            for (map, expected) in kept {
+                check(&heap, map, &expected);
+            }
+        }
     }
 }

@@ -117,7 +117,9 @@ impl Heap {
             Tag::Reference(Kind::Bytes, _) => {
                 let _ = write!(out, "Bytes {:?}", self.as_bytes(value).unwrap_or(&[]));
             }
-            Tag::Immediate(..) | Tag::Reference(..) | Tag::Int(_) | Tag::Float(_) => out.push_str(self.kind_name(value)),
+            Tag::Immediate(..) | Tag::Reference(..) | Tag::Int(_) | Tag::Float(_) => {
+                out.push_str(self.kind_name(value))
+            }
         }
     }
 }

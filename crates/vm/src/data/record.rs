@@ -11,9 +11,11 @@ impl Heap {
     pub(crate) fn record_names(&self, offset: usize) -> Vec<u32> {
         match self.peek(offset, 0).tag() {
             Tag::Immediate(Immediate::StaticShape, number) => self.statics.shape(number).to_vec(),
-            Tag::Reference(_, shape) => {
-                self.payload(shape).iter().map(|word| Value(*word).as_immediate(Immediate::Symbol).unwrap_or(0)).collect()
-            }
+            Tag::Reference(_, shape) => self
+                .payload(shape)
+                .iter()
+                .map(|word| Value(*word).as_immediate(Immediate::Symbol).unwrap_or(0))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -23,9 +25,7 @@ impl Heap {
             Tag::Immediate(Immediate::StaticShape, number) => {
                 self.statics.shape(number).iter().position(|symbol| *symbol == name)
             }
-            Tag::Reference(_, shape) => {
-                self.payload(shape).iter().position(|word| Value(*word) == Value::symbol(name))
-            }
+            Tag::Reference(_, shape) => self.payload(shape).iter().position(|word| Value(*word) == Value::symbol(name)),
             _ => None,
         }
     }
@@ -72,10 +72,10 @@ impl Heap {
     /// A field, through labels.
     pub(crate) fn record_get(&mut self, value: Value, name: u32) -> Outcome {
         let inner = self.through_labels(value);
-        if let Some(offset) = inner.as_object(Kind::Record) {
-            if let Some(at) = self.record_position(offset, name) {
-                return Ok(self.read(offset, at + 1));
-            }
+        if let Some(offset) = inner.as_object(Kind::Record)
+            && let Some(at) = self.record_position(offset, name)
+        {
+            return Ok(self.read(offset, at + 1));
         }
         Err(Failure::new(Known::Field, format!("no field {} in {}", self.statics.symbol(name), self.repr(value))))
     }

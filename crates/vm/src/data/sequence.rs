@@ -38,9 +38,7 @@ impl Heap {
                     let items: Vec<Value> = text.chars().map(|c| self.character(c)).collect();
                     Ok(self.list(&items))
                 }
-                None => {
-                    Err(Failure::new(Known::Type, format!("cannot iterate over a {}", self.kind_name(value))))
-                }
+                None => Err(Failure::new(Known::Type, format!("cannot iterate over a {}", self.kind_name(value)))),
             },
         }
     }

@@ -16,7 +16,8 @@ impl Heap {
         self.words.push(header(Kind::Text, 1 + words));
         self.words.push((text.chars().count() as u64) << 32 | text.len() as u64 & 0xffff_ffff);
         self.words.resize(offset + 2 + words, 0);
-        bytemuck::cast_slice_mut::<u64, u8>(&mut self.words[offset + 2..])[..text.len()].copy_from_slice(text.as_bytes());
+        bytemuck::cast_slice_mut::<u64, u8>(&mut self.words[offset + 2..])[..text.len()]
+            .copy_from_slice(text.as_bytes());
         self.stats.objects += 1;
         Value::owned(Kind::Text, offset)
     }
@@ -27,7 +28,8 @@ impl Heap {
             Tag::Immediate(Immediate::StaticText, number) => Some(&self.statics.text(number).text),
             Tag::Reference(Kind::Text, offset) => {
                 let length = self.words[offset + 1] as u32 as usize;
-                let bytes = &bytemuck::cast_slice::<u64, u8>(&self.words[offset + 2..offset + 2 + length.div_ceil(8)])[..length];
+                let bytes = &bytemuck::cast_slice::<u64, u8>(&self.words[offset + 2..offset + 2 + length.div_ceil(8)])
+                    [..length];
                 Some(std::str::from_utf8(bytes).expect("strings are made from UTF-8 only"))
             }
             _ => None,
@@ -55,7 +57,10 @@ impl Heap {
             Tag::Immediate(Immediate::StaticText, number) => Some(self.statics.text(number).text.as_bytes()),
             Tag::Reference(Kind::Text, offset) => {
                 let length = self.words[offset + 1] as u32 as usize;
-                Some(&bytemuck::cast_slice::<u64, u8>(&self.words[offset + 2..offset + 2 + length.div_ceil(8)])[..length])
+                Some(
+                    &bytemuck::cast_slice::<u64, u8>(&self.words[offset + 2..offset + 2 + length.div_ceil(8)])
+                        [..length],
+                )
             }
             _ => None,
         }
@@ -78,11 +83,11 @@ impl Heap {
     /// The offset of a string like `a` that has room for so many bytes more: `a` itself if it is owned and large enough.
     fn text_with_room(&mut self, a: Value, used: usize, more: usize) -> usize {
         let needed = (used + more).div_ceil(8);
-        if let (true, Some(offset)) = (a.is_owned(), a.as_object(Kind::Text)) {
-            if self.payload(offset).len() > needed {
-                self.stats.in_place += 1;
-                return offset;
-            }
+        if let (true, Some(offset)) = (a.is_owned(), a.as_object(Kind::Text))
+            && self.payload(offset).len() > needed
+        {
+            self.stats.in_place += 1;
+            return offset;
         }
         // Room for as much again, so that appending in a loop copies each byte a constant number of times.
         let room = if a.is_owned() { (needed * 2).max(8) } else { needed };

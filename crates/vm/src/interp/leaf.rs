@@ -72,10 +72,11 @@ pub(super) fn gives_int(leaf: Leaf) -> bool {
 
 /// The display forms, joined into the first when that is an owned string.
 fn text_build(heap: &mut Heap, parts: &[Value]) -> Outcome {
-    if let [first, second] = parts {
-        if heap.text_lengths(*first).is_some() && heap.text_lengths(*second).is_some() {
-            return heap.text_concat(*first, *second);
-        }
+    if let [first, second] = parts
+        && heap.text_lengths(*first).is_some()
+        && heap.text_lengths(*second).is_some()
+    {
+        return heap.text_concat(*first, *second);
     }
     let mut out = String::new();
     for part in parts {
@@ -87,8 +88,22 @@ fn text_build(heap: &mut Heap, parts: &[Value]) -> Outcome {
 /// The number `val.kind` gives for a kind.
 pub(super) fn kind_number(name: &str) -> i64 {
     const KINDS: [&str; 16] = [
-        "Unit", "Boolean", "Integer", "Float", "String", "Label", "Tuple", "List", "Record", "Map", "Range", "Function", "Continuation",
-        "Process", "Bytes", "Thunk",
+        "Unit",
+        "Boolean",
+        "Integer",
+        "Float",
+        "String",
+        "Label",
+        "Tuple",
+        "List",
+        "Record",
+        "Map",
+        "Range",
+        "Function",
+        "Continuation",
+        "Process",
+        "Bytes",
+        "Thunk",
     ];
     KINDS.iter().position(|kind| *kind == name).map_or(-1, |at| at as i64)
 }

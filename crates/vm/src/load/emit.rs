@@ -6,7 +6,10 @@
 use super::Tables;
 use super::borrows::{self, Borrows};
 use super::slots::{self, Slots};
-use crate::code::{CONSTANT_FIRST, Code, Comparison, DIES, HandlerSpec, Inst, IntBits, LENT, Leaf, Opcode, Query, SwitchTable, int_word};
+use crate::code::{
+    CONSTANT_FIRST, Code, Comparison, DIES, HandlerSpec, Inst, IntBits, LENT, Leaf, Opcode, Query, SwitchTable,
+    int_word,
+};
 use crate::data::arith::Arith;
 use crate::stack::HEADER;
 use crate::value::{Immediate, Value};
@@ -130,10 +133,10 @@ impl<'a> Emitter<'a> {
                         self.consts.insert(result, Const::Int(*value));
                     }
                     Op::ValInt { a } => {
-                        if let Some(Const::Int(value)) = self.consts.get(a) {
-                            if int_word(*value).is_some() {
-                                self.consts.insert(result, Const::Val(*value));
-                            }
+                        if let Some(Const::Int(value)) = self.consts.get(a)
+                            && int_word(*value).is_some()
+                        {
+                            self.consts.insert(result, Const::Val(*value));
                         }
                     }
                     _ => {}
@@ -149,15 +152,15 @@ impl<'a> Emitter<'a> {
                 self.real_uses(block, at, &mut |reg| real[reg.index()] += 1);
             }
         }
-        for reg in 0..self.types.len() {
-            self.folded[reg] = real[reg] == 0 && self.consts.contains_key(&Reg(reg as u32));
+        for (reg, (folded, real)) in self.folded.iter_mut().zip(&real).enumerate() {
+            *folded = *real == 0 && self.consts.contains_key(&Reg(reg as u32));
         }
         for block in 0..self.function.blocks.len() {
             for at in 0..self.function.blocks[block].ops.len() {
-                if self.is_fused(block, at) {
-                    if let Some(reg) = self.defined_by(block, at) {
-                        self.folded[reg.index()] = true;
-                    }
+                if self.is_fused(block, at)
+                    && let Some(reg) = self.defined_by(block, at)
+                {
+                    self.folded[reg.index()] = true;
                 }
             }
         }
@@ -388,11 +391,8 @@ impl<'a> Emitter<'a> {
             () if lent(place) => LENT,
             () => 0,
         };
-        let packed: Vec<u16> = regs
-            .iter()
-            .enumerate()
-            .map(|(place, reg)| self.slots.of[reg.index()] | mark(self, place, *reg))
-            .collect();
+        let packed: Vec<u16> =
+            regs.iter().enumerate().map(|(place, reg)| self.slots.of[reg.index()] | mark(self, place, *reg)).collect();
         for three in packed.chunks(3) {
             let mut packed = [0_u16; 3];
             packed[..three.len()].copy_from_slice(three);
@@ -446,12 +446,8 @@ impl<'a> Emitter<'a> {
     /// The moves for a jump and the jump itself, left out if the block comes next.
     fn jump_to(&mut self, target: &Target, next: usize) {
         let first = self.starts.block_start(target.block.index());
-        let moves: Vec<(u16, Reg)> = target
-            .args
-            .iter()
-            .enumerate()
-            .map(|(place, arg)| (self.slots.of[first as usize + place], *arg))
-            .collect();
+        let moves: Vec<(u16, Reg)> =
+            target.args.iter().enumerate().map(|(place, arg)| (self.slots.of[first as usize + place], *arg)).collect();
         let live = self.liveness.at_block(target.block.index()).to_vec();
         self.parallel_moves(moves, &|reg| live.binary_search(&reg).is_ok());
         if target.block.index() != next {
@@ -474,9 +470,9 @@ impl<'a> Emitter<'a> {
             open.push(Move { to: *to, from: self.slots.of[reg.index()], share });
         }
         // What is copied more than once or lives on is shared in place first, so that the order of the moves does not matter.
-        for index in 0..open.len() {
-            if open[index].share {
-                let slot = open[index].from;
+        for one in &open {
+            if one.share {
+                let slot = one.from;
                 if slot < u16::from(SCRATCH) {
                     self.put(Opcode::MoveShare, SCRATCH + 3, slot as u8, 0, 0);
                 } else {
@@ -542,7 +538,9 @@ impl<'a> Emitter<'a> {
     fn fused_branch(&mut self, block: usize, at: usize) {
         let function = self.function;
         let ops = &function.blocks[block].ops;
-        let Some(Op::Branch { yes, no, .. }) = ops.get(at + 1) else { unreachable!("a fused comparison precedes a branch") };
+        let Some(Op::Branch { yes, no, .. }) = ops.get(at + 1) else {
+            unreachable!("a fused comparison precedes a branch")
+        };
         let immediate = self.immediate(block, at);
         let compare = |plain: Opcode, right: Comparison, left: Comparison, a: Reg, b: Reg| (plain, right, left, a, b);
         let (plain, right, left, a, b) = match &ops[at] {
@@ -567,7 +565,8 @@ impl<'a> Emitter<'a> {
                     if let Some(live) = self.live_after.take() {
                         self.live.push((pc as u32, live.into()));
                     }
-                    return self.branch(block, yes, no, |emitter| emitter.put(Opcode::BranchUnless, SCRATCH + 1, 0, 0, 0));
+                    return self
+                        .branch(block, yes, no, |emitter| emitter.put(Opcode::BranchUnless, SCRATCH + 1, 0, 0, 0));
                 }
                 return self.branch(block, yes, no, |emitter| emitter.put(Opcode::TruthElse, 0, v, number, 0));
             }

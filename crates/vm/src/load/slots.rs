@@ -16,6 +16,9 @@ pub(crate) struct Slots {
     pub(crate) frame: usize,
 }
 
+/// Calls back with the registers that an instruction, by block and place, really reads.
+pub(crate) type Uses<'a> = &'a dyn Fn(usize, usize, &mut dyn FnMut(Reg));
+
 /// What slot assignment asks about the function.
 pub(crate) struct Request<'a> {
     pub(crate) function: &'a Function,
@@ -27,7 +30,7 @@ pub(crate) struct Request<'a> {
     /// Registers that exist only as constants in other instructions.
     pub(crate) folded: &'a [bool],
     /// Calls back with the registers an instruction really reads.
-    pub(crate) uses: &'a dyn Fn(usize, usize, &mut dyn FnMut(Reg)),
+    pub(crate) uses: Uses<'a>,
 }
 
 pub(crate) fn assign(request: &Request<'_>) -> Slots {
@@ -46,23 +49,23 @@ pub(crate) fn assign(request: &Request<'_>) -> Slots {
                     hint.entry(Reg(first + place as u32)).or_insert(*arg);
                 }
             });
-            if let Op::TailCall { f, args } = op {
-                if f.0 == request.own_index {
-                    for (place, arg) in args.iter().enumerate() {
-                        slot_hint.entry(*arg).or_insert((HEADER + place) as u16);
-                    }
+            if let Op::TailCall { f, args } = op
+                && f.0 == request.own_index
+            {
+                for (place, arg) in args.iter().enumerate() {
+                    slot_hint.entry(*arg).or_insert((HEADER + place) as u16);
                 }
             }
             at += 1;
         }
     }
 
-    let mut scan = Scan { of: vec![0; request.registers], free: BTreeSet::new(), next: HEADER as u16, active: BinaryHeap::new() };
-    for param in 0..params {
-        let slot = scan.next;
+    let mut scan =
+        Scan { of: vec![0; request.registers], free: BTreeSet::new(), next: HEADER as u16, active: BinaryHeap::new() };
+    for (place, until) in scan.of.iter_mut().zip(&end).take(params) {
+        *place = scan.next;
+        scan.active.push(Reverse((*until, scan.next)));
         scan.next += 1;
-        scan.of[param] = slot;
-        scan.active.push(Reverse((end[param], slot)));
     }
     let mut at = 0;
     for (block_at, block) in function.blocks.iter().enumerate() {
@@ -73,10 +76,10 @@ pub(crate) fn assign(request: &Request<'_>) -> Slots {
             scan.give(reg, 4 * at, end[reg.index()], wished);
         }
         for op_at in 0..block.ops.len() {
-            if let Some(reg) = (request.defines)(block_at, op_at) {
-                if !request.folded[reg.index()] {
-                    scan.give(reg, 4 * at + 2, end[reg.index()], slot_hint.get(&reg).copied());
-                }
+            if let Some(reg) = (request.defines)(block_at, op_at)
+                && !request.folded[reg.index()]
+            {
+                scan.give(reg, 4 * at + 2, end[reg.index()], slot_hint.get(&reg).copied());
             }
             at += 1;
         }
