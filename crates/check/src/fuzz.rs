@@ -6,6 +6,7 @@
 use crate::generate;
 use crate::outcome;
 use fastrand::Rng;
+use qualm_ir::hash::function_hashes;
 use qualm_ir::source::SourceMap;
 use qualm_ir::verify::verify;
 use qualm_ir::{binary, text};
@@ -78,6 +79,11 @@ fn generated(bytes: &[u8]) {
     let encoded = binary::encode(&module);
     let decoded = binary::decode(&encoded).expect("an encoded module can be decoded");
     assert_eq!(decoded, module, "the binary form keeps everything");
+    let mut sources = SourceMap::default();
+    let printed = text::print(&module);
+    let id = sources.add("generated.qualm", printed.as_str());
+    let parsed = text::parse(id, &printed).unwrap_or_else(|error| panic!("{}", error.render(&sources)));
+    assert_eq!(function_hashes(&parsed), function_hashes(&module), "the text form keeps what is hashed");
     let verified = verify(module).unwrap_or_else(|errors| panic!("generated programs are well formed: {errors:?}"));
     let plain = outcome::run(verified.clone(), FUEL, false);
     let stressed = outcome::run(verified, FUEL, true);

@@ -11,7 +11,7 @@
 use crate::tree::{
     Branch, Expr, ExprKind, Field, FunctionId, Item, Lambda, Literal, Name, NameId, Pattern, PatternKind,
 };
-use qualm_ir::diagnostic::Diagnostic;
+use qualm_ir::diagnostic::{Diagnostic, Label};
 use qualm_ir::source::Span;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -214,7 +214,7 @@ pub(crate) fn resolve(
     is_module: bool,
     is_prelude: bool,
 ) -> Result<(), Vec<Diagnostic>> {
-    let mut resolver = Resolver { names, scopes: Vec::new(), errors: Vec::new(), function };
+    let mut resolver = Resolver { names, scopes: Vec::new(), errors: Vec::new(), unbound: Vec::new(), function };
     resolver.open(false, is_module);
     for statement in statements {
         resolver.statement(statement);
@@ -227,6 +227,7 @@ pub(crate) fn resolve(
         return Ok(());
     }
     resolver.close();
+    resolver.report_unbound();
     if resolver.errors.is_empty() { Ok(()) } else { Err(resolver.errors) }
 }
 
@@ -257,6 +258,7 @@ struct Resolver<'a> {
     names: &'a mut Names,
     scopes: Vec<Scope>,
     errors: Vec<Diagnostic>,
+    unbound: Vec<Name>,
     function: FunctionId,
 }
 
@@ -310,13 +312,30 @@ impl Resolver<'_> {
             self.names.set(pending.name.id, var);
             self.names.note_use(var, pending.function);
         } else if !pending.is_label {
-            let mut found =
-                Diagnostic::syntax("P0050", pending.name.span, format!("`{}` is not bound here", pending.name.text));
-            if let Some(near) = self.nearest(&pending.name.text) {
-                found = found.note(format!("`{near}` is"));
-            }
-            self.errors.push(found);
+            self.unbound.push(pending.name.clone());
         }
+    }
+
+    /// One error for all names of the file that mean nothing, each place marked.
+    fn report_unbound(&mut self) {
+        let mut unbound = std::mem::take(&mut self.unbound);
+        unbound.sort_by_key(|name| name.span);
+        let Some(first) = unbound.first() else { return };
+        let mut names: Vec<String> = Vec::new();
+        for name in &unbound {
+            let quoted = format!("`{}`", name.text);
+            if !names.contains(&quoted) {
+                names.push(quoted);
+            }
+        }
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        let message = format!("{} {verb} not bound here", names.join(", "));
+        let mut found = Diagnostic::syntax("P0050", first.span, message);
+        found.labels = unbound
+            .iter()
+            .map(|name| Label { span: name.span, note: self.nearest(&name.text).map(|near| format!("`{near}` is")) })
+            .collect();
+        self.errors.push(found);
     }
 
     /// A name of the prelude or the program one edit away.

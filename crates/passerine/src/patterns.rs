@@ -182,9 +182,10 @@ impl<'a> Lowerer<'a> {
                 let fail = self.builder().label(&[]);
                 self.builder().branch(c, pass, fail);
                 self.builder().place(fail);
-                let found = self.is_kind(value, kind);
                 let (same, different) = (self.builder().label(&[]), self.builder().label(&[]));
-                self.builder().branch(found, same, different);
+                let kinds: &[&str] = if kind == "Tuple" { &["Tuple", "Unit"] } else { &["List"] };
+                self.demand_any(value, kinds, different);
+                self.go_to(same);
                 self.builder().place(same);
                 self.miss(miss, message, value);
                 self.builder().place(different);
@@ -253,6 +254,10 @@ impl<'a> Lowerer<'a> {
         for (var, reg) in names.into_iter().zip(params) {
             self.env().insert(var, reg);
         }
+    }
+
+    fn go_to(&mut self, label: Label) {
+        self.builder().jump(label, Vec::new());
     }
 
     fn is_kind(&mut self, value: Reg, name: &str) -> Reg {

@@ -116,20 +116,28 @@ pub(crate) enum Opcode {
     CellSet,
 }
 
-/// A comparison with a small constant, for `ValImmElse`.
+/// A comparison with a small constant, for `ValImmElse`: the set of orderings for which it holds (less 1, equal 2, greater 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Comparison {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
+    Lt = 1,
+    Eq = 2,
+    Le = 3,
+    Gt = 4,
+    Ne = 5,
+    Ge = 6,
 }
 
 impl Comparison {
-    pub(crate) const ALL: [Self; 6] = [Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge];
+    /// The member of the sets for an ordering.
+    #[inline]
+    pub(crate) fn of(ordering: std::cmp::Ordering) -> u8 {
+        match ordering {
+            std::cmp::Ordering::Less => 1,
+            std::cmp::Ordering::Equal => 2,
+            std::cmp::Ordering::Greater => 4,
+        }
+    }
 }
 
 /// Set beside the comparison when the program wrote the constant first; only error messages tell the difference.

@@ -523,15 +523,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 let a = val!(inst.b);
                 let constant = code.consts[usize::from(inst.c)] as i64;
                 if a.0 & 1 == 1 {
-                    let number = a.0 as i64;
-                    let holds = match Comparison::ALL[usize::from(inst.a & !CONSTANT_FIRST)] {
-                        Comparison::Eq => number == constant,
-                        Comparison::Ne => number != constant,
-                        Comparison::Lt => number < constant,
-                        Comparison::Le => number <= constant,
-                        Comparison::Gt => number > constant,
-                        Comparison::Ge => number >= constant,
-                    };
+                    let holds = Comparison::of((a.0 as i64).cmp(&constant)) & inst.a != 0;
                     jump_unless!(inst, holds);
                 } else {
                     let holds = attempt!(compare_constant(&fiber.heap, inst.a, a, Value(constant as u64)));
@@ -735,16 +727,19 @@ fn order(heap: &Heap, a: Value, b: Value, swapped: bool) -> Result<Ordering, Fai
 }
 
 fn compare_constant(heap: &Heap, comparison: u8, a: Value, b: Value) -> Result<bool, Failure> {
-    let ordering = |a, b| order(heap, a, b, comparison & CONSTANT_FIRST != 0);
-    Ok(match Comparison::ALL[usize::from(comparison & !CONSTANT_FIRST)] {
-        Comparison::Eq => heap.equal(a, b),
-        Comparison::Ne => !heap.equal(a, b),
-        Comparison::Lt => ordering(a, b)? == Ordering::Less,
-        Comparison::Le => ordering(a, b)? != Ordering::Greater,
-        Comparison::Gt => ordering(a, b)? == Ordering::Greater,
-        Comparison::Ge => ordering(a, b)? != Ordering::Less,
-    })
+    match comparison & !CONSTANT_FIRST {
+        // Equality is defined for all values; the order is not.
+        EQUAL => Ok(heap.equal(a, b)),
+        UNEQUAL => Ok(!heap.equal(a, b)),
+        orderings => {
+            let ordering = order(heap, a, b, comparison & CONSTANT_FIRST != 0)?;
+            Ok(Comparison::of(ordering) & orderings != 0)
+        }
+    }
 }
+
+const EQUAL: u8 = Comparison::Eq as u8;
+const UNEQUAL: u8 = Comparison::Ne as u8;
 
 fn query(heap: &Heap, query: Query, value: Value, name: u32) -> Result<i64, Failure> {
     match query {

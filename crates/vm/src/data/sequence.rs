@@ -9,8 +9,7 @@ impl Heap {
     /// A range of integers.
     pub(crate) fn range(&mut self, a: Value, b: Value, through: bool) -> Outcome {
         if self.as_int(a).is_none() || self.as_int(b).is_none() {
-            let (x, y) = (self.kind_name(a), self.kind_name(b));
-            return Err(Failure::new(Known::Type, format!("range bounds must be Integer, found {x} and {y}")));
+            return Err(Failure::new(Known::Type, "a range needs two Integers"));
         }
         Ok(self.make(Kind::Range, &[a, b, Value::bool(through)]))
     }
