@@ -12,6 +12,8 @@ mod data;
 use crate::names::{Names, Storage, VarId};
 use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern};
 use qualm_ir::builder::{FunctionBuilder, Label, ModuleBuilder};
+use qualm_ir::diagnostic::Diagnostic;
+use qualm_ir::limits::PARAMS_MAX;
 use qualm_ir::module::Module;
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
@@ -27,7 +29,16 @@ pub(crate) struct File {
 }
 
 /// Lowers a program: the main file runs first, module files when they are first used.
-pub(crate) fn lower(names: &Names, prelude: &File, files: &[File], main: &File, sources: &SourceMap) -> Module {
+///
+/// # Errors
+/// What the machine has no room for.
+pub(crate) fn lower(
+    names: &Names,
+    prelude: &File,
+    files: &[File],
+    main: &File,
+    sources: &SourceMap,
+) -> Result<Module, Vec<Diagnostic>> {
     let mut lowerer = Lowerer {
         names,
         files,
@@ -37,6 +48,7 @@ pub(crate) fn lower(names: &Names, prelude: &File, files: &[File], main: &File, 
         queue: Vec::new(),
         f: Frame::new(FunctionBuilder::new(signature(0), ""), main.function),
         inlining: None,
+        errors: Vec::new(),
     };
     for file in std::iter::once(prelude).chain(files).chain([main]) {
         file.statements.iter().for_each(|statement| collect_functions(statement, &mut lowerer.bodies));
@@ -48,7 +60,7 @@ pub(crate) fn lower(names: &Names, prelude: &File, files: &[File], main: &File, 
     while let Some(job) = lowerer.queue.pop() {
         lowerer.job(job);
     }
-    lowerer.module.finish()
+    if lowerer.errors.is_empty() { Ok(lowerer.module.finish()) } else { Err(lowerer.errors) }
 }
 
 /// The signature of a function of so many values.
@@ -101,6 +113,7 @@ pub(crate) struct Lowerer<'a> {
     f: Frame,
     /// The call that a body is written out for; its place is that of everything in the body.
     inlining: Option<Span>,
+    errors: Vec<Diagnostic>,
 }
 
 /// Where a value is wanted.
@@ -232,10 +245,22 @@ impl<'a> Lowerer<'a> {
             Body::Lambda(lambda, _) => Self::part_arity(lambda, first),
             Body::Try(_) => 1,
         };
+        if inherited.len() + arity > PARAMS_MAX {
+            self.too_many(inherited.len(), arity);
+        }
         let index = self.module.declare(signature(inherited.len() + arity));
         self.indexes.insert((function, first), index);
         self.queue.push(Job::Part { function, first, index, inherited: inherited.to_vec() });
         index
+    }
+
+    /// Reports a function that needs more values passed along than a call can carry.
+    fn too_many(&mut self, captured: usize, params: usize) {
+        let Some(span) = self.f.builder.span() else { return };
+        let message = format!(
+            "a function here needs {captured} variables from around it besides {params} parameters; together at most {PARAMS_MAX}"
+        );
+        self.errors.push(Diagnostic::syntax("P0070", span, message).note("put some of them into a record"));
     }
 
     /// The machine function of a function and what it captures.

@@ -84,7 +84,7 @@ fn compile_into(
         return Err(errors);
     }
     names.finish();
-    Ok(lower(&names, &prelude_file, &parsed, &main, sources))
+    lower(&names, &prelude_file, &parsed, &main, sources)
 }
 
 struct Loaded {

@@ -372,6 +372,9 @@ impl<'a> Lowerer<'a> {
     fn open_loop(&mut self, parts: &[&'a Expr], extra: &[Type]) -> (Loop, Frame, Vec<Reg>) {
         let (vars, assigned) = self.loop_vars(parts);
         let (vars, assigned): (Vec<_>, Vec<_>) = (vars.into_iter().collect(), assigned.into_iter().collect());
+        if vars.len() + extra.len() > qualm_ir::limits::PARAMS_MAX {
+            self.too_many(vars.len(), extra.len());
+        }
         let mut params = extra.to_vec();
         params.extend(vec![Type::Val; vars.len()]);
         let made = Signature { params, ..signature(0) };
