@@ -267,10 +267,11 @@ impl Fiber {
 
     /// The check at a function's entry: fuel, memory, garbage. The top frame is at pc 0.
     pub(crate) fn at_entry(&mut self, program: &Program) -> Option<Exit> {
-        if self.heap.words.len() > self.heap.limit {
+        if self.heap.words.len() > self.heap.collect_at {
             let end = self.frame_end(program, self.top);
             self.heap.reclaim(program, &mut self.stack[..end], self.top, &mut []);
         }
+        self.heap.limit = self.heap.collect_at;
         if self.heap.words.len() + self.stack.len() > self.limits.memory_words {
             return Some(Exit::OutOfMemory);
         }

@@ -42,7 +42,9 @@ pub struct HeapStats {
 pub struct Heap {
     pub(crate) words: Vec<u64>,
     pub(crate) statics: Arc<Statics>,
-    /// Collect when a function is entered and the heap is longer than this.
+    /// Collect when the heap is longer than this.
+    pub(crate) collect_at: usize,
+    /// Look at limits when a function is entered and the heap is longer than this: `collect_at`, or 0 to look at the next entry.
     pub(crate) limit: usize,
     pub(crate) stress: bool,
     /// What it did so far.
@@ -65,7 +67,14 @@ impl Heap {
     /// An empty heap; with `stress`, garbage is collected whenever it can be.
     pub fn new(statics: Arc<Statics>, stress: bool) -> Self {
         // Offset 0 is no object, so a zero word is a harmless reference.
-        Self { words: vec![0], statics, limit: Self::first_limit(stress), stress, stats: HeapStats::default() }
+        Self {
+            words: vec![0],
+            statics,
+            collect_at: Self::first_limit(stress),
+            limit: Self::first_limit(stress),
+            stress,
+            stats: HeapStats::default(),
+        }
     }
 
     pub(crate) fn first_limit(stress: bool) -> usize {

@@ -30,7 +30,7 @@ impl Heap {
         self.stats.collections += 1;
         self.stats.moved_words += self.words.len() as u64;
         let live = self.words.len() + frames.len() / 2;
-        self.limit = if self.stress { 0 } else { Self::first_limit(false).max(live * 3) };
+        self.collect_at = if self.stress { 0 } else { Self::first_limit(false).max(live * 3) };
     }
 }
 
