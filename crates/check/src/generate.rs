@@ -22,7 +22,7 @@ pub fn module(seed: u64) -> Module {
     let mut module = ModuleBuilder::default();
     let mut signatures: Vec<Signature> = Vec::new();
     for _ in 0..rng.usize(1..5) {
-        let typed = rng.u8(0..4) == 0;
+        let typed = rng.u8(0..3) == 0;
         let ty = |rng: &mut Rng| if typed { Type::ALL[rng.usize(0..3)] } else { Type::Val };
         let params = (0..rng.usize(1..4)).map(|_| ty(&mut rng)).collect();
         let signature = Signature { params, result: ty(&mut rng) };
@@ -45,6 +45,7 @@ fn function(
         signatures,
         builder: FunctionBuilder::new(signature.clone(), "f"),
         regs: signature.params.iter().enumerate().map(|(at, ty)| (Reg(at as u32), *ty)).collect(),
+        hints: Vec::new(),
     };
     body.statements(2);
     let value = body.reg(signature.result);
@@ -55,11 +56,74 @@ fn function(
     index
 }
 
+/// What a register is likely to hold, so that instructions often get what they want.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    Int,
+    Text,
+    List,
+    Map,
+    Record,
+    Tuple,
+    Cell,
+    Function,
+    Thunk,
+}
+
+/// How often an instruction is chosen: those that mostly fail or end the fun are rare.
+fn weight(mnemonic: &str) -> usize {
+    match mnemonic {
+        "raise" | "perform" | "system" | "continuation.clone" | "val.truth" | "val.to.float" | "val.index"
+        | "bytes.get" | "bytes.push" | "bytes.len" | "int.div" | "int.rem" | "val.div" | "val.rem" | "val.pow"
+        | "float.div" | "float.rem" | "float.to.int" => 1,
+        "native" | "label.payload" | "record.get" => 4,
+        "call" => 120,
+        "list.set" | "list.push" | "list.concat" | "map.insert" | "record.set" | "tuple.get" | "closure" | "apply"
+        | "handle" => 30,
+        _ => 10,
+    }
+}
+
+/// What the first operand of an instruction should be, by its mnemonic.
+fn wants(mnemonic: &str) -> Option<Hint> {
+    if mnemonic == "force" {
+        return Some(Hint::Thunk);
+    }
+    let (what, _) = mnemonic.split_once('.')?;
+    match what {
+        "val" | "range" => Some(Hint::Int),
+        "text" => Some(Hint::Text),
+        "list" | "seq" => Some(Hint::List),
+        "map" => Some(Hint::Map),
+        "record" => Some(Hint::Record),
+        "tuple" => Some(Hint::Tuple),
+        "cell" => Some(Hint::Cell),
+        _ => None,
+    }
+}
+
+/// What an instruction gives.
+fn gives(mnemonic: &str) -> Option<Hint> {
+    match mnemonic {
+        "val.int" | "val.add" | "val.sub" | "val.mul" | "val.neg" => Some(Hint::Int),
+        "text.const" | "text.build" => Some(Hint::Text),
+        "list.new" | "list.set" | "list.push" | "list.slice" | "list.concat" => Some(Hint::List),
+        "map.new" | "map.insert" | "map.remove" => Some(Hint::Map),
+        "record.new" | "record.set" | "record.merge" | "record.without" => Some(Hint::Record),
+        "tuple.new" => Some(Hint::Tuple),
+        "cell.new" => Some(Hint::Cell),
+        "closure" => Some(Hint::Function),
+        "thunk.new" => Some(Hint::Thunk),
+        _ => None,
+    }
+}
+
 struct Body<'a> {
     rng: &'a mut Rng,
     signatures: &'a [Signature],
     builder: FunctionBuilder,
     regs: Vec<(Reg, Type)>,
+    hints: Vec<(Reg, Hint)>,
 }
 
 impl Body<'_> {
@@ -81,11 +145,12 @@ impl Body<'_> {
         self.builder.branch(c, yes, no);
         for label in [yes, no] {
             self.builder.place(label);
-            let known = self.regs.len();
+            let (known, hinted) = (self.regs.len(), self.hints.len());
             self.statements(depth);
             let args = vec![self.reg(Type::Val), self.reg(Type::Int)];
             self.builder.jump(join, args);
             self.regs.truncate(known);
+            self.hints.truncate(hinted);
         }
         let params = self.builder.place(join);
         self.regs.push((params[0], Type::Val));
@@ -93,7 +158,9 @@ impl Body<'_> {
     }
 
     fn push(&mut self, op: Op, ty: Type) -> Reg {
+        let hint = gives(op.info().mnemonic);
         let reg = self.builder.push(op);
+        self.hints.extend(hint.map(|hint| (reg, hint)));
         self.regs.push((reg, ty));
         reg
     }
@@ -107,6 +174,45 @@ impl Body<'_> {
         let recent = fitting.len().saturating_sub(4);
         let from = if self.rng.bool() { recent } else { 0 };
         fitting[self.rng.usize(from..fitting.len())]
+    }
+
+    /// A value that fits a hint, most of the time.
+    fn hinted(&mut self, hint: Hint) -> Reg {
+        if self.rng.u8(0..10) == 0 {
+            return self.reg(Type::Val);
+        }
+        let fitting: Vec<Reg> = self.hints.iter().filter(|(_, found)| *found == hint).map(|(reg, _)| *reg).collect();
+        if !fitting.is_empty() && self.rng.u8(0..6) > 0 {
+            return fitting[self.rng.usize(0..fitting.len())];
+        }
+        match hint {
+            Hint::Int => {
+                let a = self.constant(Type::Int);
+                self.push(Op::ValInt { a }, Type::Val)
+            }
+            Hint::Text => {
+                let text = self.text();
+                self.push(Op::TextConst { text }, Type::Val)
+            }
+            Hint::List => {
+                let items = self.vals(3);
+                self.push(Op::ListNew { items }, Type::Val)
+            }
+            Hint::Map => self.push(Op::MapNew {}, Type::Val),
+            Hint::Record => {
+                let items = self.vals(2);
+                self.push(Op::RecordNew { names: vec!["a".into(), "b".into()], items }, Type::Val)
+            }
+            Hint::Cell => {
+                let v = self.reg(Type::Val);
+                self.push(Op::CellNew { v }, Type::Val)
+            }
+            Hint::Function | Hint::Thunk => self.reg(Type::Val),
+            Hint::Tuple => {
+                let items = self.vals(3);
+                self.push(Op::TupleNew { items }, Type::Val)
+            }
+        }
     }
 
     fn constant(&mut self, ty: Type) -> Reg {
@@ -136,7 +242,7 @@ impl Body<'_> {
     }
 
     fn imm(&mut self) -> i64 {
-        match self.rng.u8(0..6) {
+        match self.rng.u8(0..24) {
             0 => self.rng.i64(..),
             1 => [i64::MIN, i64::MAX, 1 << 62, -(1 << 62) - 1][self.rng.usize(0..4)],
             _ => self.rng.i64(-3..6),
@@ -161,8 +267,15 @@ impl Body<'_> {
     }
 
     fn instruction(&mut self) {
-        let rows: Vec<&OpInfo> = OPS.iter().filter(|info| !info.end).collect();
-        let info = rows[self.rng.usize(0..rows.len())];
+        let total: usize = OPS.iter().filter(|info| !info.end).map(|info| weight(info.mnemonic)).sum();
+        let mut chosen = self.rng.usize(0..total);
+        let info = OPS.iter().filter(|info| !info.end).find(|info| {
+            let weight = weight(info.mnemonic);
+            let found = chosen < weight;
+            chosen = chosen.saturating_sub(weight);
+            found
+        });
+        let Some(info) = info else { return };
         let Some(op) = self.special(info).unwrap_or_else(|| self.plain(info)) else { return };
         let ty = match (info.result, op.function()) {
             (ResultKind::Int, _) => Type::Int,
@@ -215,25 +328,52 @@ impl Body<'_> {
                 Some(Op::RecordNew { names: names.into_iter().collect(), items })
             }
             "Handle" => {
-                let [body, guard, clause, done] = [0; 4].map(|_| self.reg(Type::Val));
+                if !self.hints.iter().any(|(_, hint)| *hint == Hint::Function) {
+                    return Some(None);
+                }
+                let [body, clause, done] = [0; 3].map(|_| self.hinted(Hint::Function));
+                let guard = self.push(Op::Unit {}, Type::Val);
                 let effects: BTreeSet<Text> = (0..self.rng.usize(0..3)).map(|_| self.symbol()).collect();
                 let mode = self.rng.i64(0..3);
                 Some(Op::Handle { body, guard, clause, done, effects: effects.into_iter().collect(), mode })
             }
             "Apply" => {
-                let f = self.reg(Type::Val);
+                if !self.hints.iter().any(|(_, hint)| *hint == Hint::Function) {
+                    return Some(None);
+                }
+                let f = self.hinted(Hint::Function);
                 let count = self.rng.usize(1..4);
                 Some(Op::Apply { f, args: self.vals(count) })
             }
             "TupleIs" => Some(Op::TupleIs { v: self.reg(Type::Val), size: self.rng.i64(0..4) }),
-            "TupleGet" => Some(Op::TupleGet { tuple: self.reg(Type::Val), index: self.rng.i64(0..4) }),
+            "TupleGet" => Some(Op::TupleGet { tuple: self.hinted(Hint::Tuple), index: self.rng.i64(0..3) }),
+            "ListGet" => {
+                let (list, index) = (self.hinted(Hint::List), self.rng.i64(0..3));
+                let index = self.push(Op::IntConst { value: index }, Type::Int);
+                Some(Op::ListGet { list, index })
+            }
+            "ListSet" => {
+                let (list, index) = (self.hinted(Hint::List), self.rng.i64(0..3));
+                let index = self.push(Op::IntConst { value: index }, Type::Int);
+                Some(Op::ListSet { list, index, item: self.reg(Type::Val) })
+            }
             "BytesConst" => Some(Op::BytesConst { bytes: "\u{0}bytes\u{ff}".into() }),
             _ => return None,
         })
     }
 
     fn plain(&mut self, info: &OpInfo) -> Option<Op> {
-        let fields = info.fields.iter().map(|(_, kind)| self.field(*kind)).collect();
+        let hint = wants(info.mnemonic);
+        let both = matches!(info.mnemonic, "list.concat" | "record.merge")
+            || info.mnemonic.starts_with("val.")
+            || info.mnemonic.starts_with("range.");
+        let mut fields = Vec::new();
+        for (at, (_, kind)) in info.fields.iter().enumerate() {
+            fields.push(match (kind, hint) {
+                (FieldKind::Val, Some(hint)) if at == 0 || both => Field::Val(self.hinted(hint)),
+                _ => self.field(*kind),
+            });
+        }
         Op::from_fields(info.opcode, fields)
     }
 

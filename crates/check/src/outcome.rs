@@ -3,6 +3,7 @@
 use qualm_ir::module::Module;
 use qualm_ir::verify::Verified;
 use qualm_vm::fiber::{Exit, Fiber, Limits};
+use qualm_vm::heap::Stress;
 use qualm_vm::load::load;
 
 /// Result, effects and fuel of a run.
@@ -20,7 +21,7 @@ pub struct Outcome {
 const REQUESTS_MAX: usize = 100;
 
 /// Runs the entry of a module on the interpreter.
-pub fn run(module: Verified<Module>, fuel: u64, stress: bool) -> Outcome {
+pub fn run(module: Verified<Module>, fuel: u64, stress: Stress) -> Outcome {
     let program = load(module);
     let mut requests = Vec::new();
     if program.entry().is_none() {

@@ -9,6 +9,7 @@ use qualm_ir::types::{Signature, Type};
 use qualm_ir::verify::verify;
 use qualm_passerine::parser::{CHAIN_MAX, NESTING_MAX};
 use qualm_passerine::{NoFiles, compile};
+use qualm_vm::heap::Stress;
 
 /// A main function made by `fill`, beside one of so many parameters that gives its last one.
 fn module(params: usize, fill: impl FnOnce(&mut FunctionBuilder, qualm_ir::types::FunctionIndex)) -> Module {
@@ -30,7 +31,7 @@ fn module(params: usize, fill: impl FnOnce(&mut FunctionBuilder, qualm_ir::types
 
 fn ends(module: Module) -> Result<String, u8> {
     match verify(module) {
-        Ok(module) => Ok(outcome::run(module, 1_000, true).end),
+        Ok(module) => Ok(outcome::run(module, 1_000, Stress::Collect).end),
         Err(errors) => Err(errors[0].rule),
     }
 }

@@ -93,6 +93,31 @@ impl Float64 {
     }
 }
 
+/// The kinds of values, in the order of the numbers that `val.kind` gives; the names are those of error messages.
+pub const KINDS: [&str; 16] = [
+    "Unit",
+    "Boolean",
+    "Integer",
+    "Float",
+    "String",
+    "Label",
+    "Tuple",
+    "List",
+    "Record",
+    "Map",
+    "Range",
+    "Function",
+    "Continuation",
+    "Process",
+    "Bytes",
+    "Thunk",
+];
+
+/// The number `val.kind` gives for a kind, -1 if there is none of that name.
+pub fn kind_number(name: &str) -> i64 {
+    KINDS.iter().position(|kind| *kind == name).map_or(-1, |at| at as i64)
+}
+
 /// Text that many places share: string constants and symbols.
 pub type Text = Arc<str>;
 

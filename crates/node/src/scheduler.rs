@@ -5,8 +5,8 @@ use crate::host::{Host, error, option, wrong};
 use crate::processes::{Ended, Listener, Process, ProcessId, Reply, Table, Wait};
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Exit, Fiber, Limits, TraceEntry};
-use qualm_vm::heap::HeapStats;
 use qualm_vm::heap::parcel::Parcel;
+use qualm_vm::heap::{HeapStats, Stress};
 use qualm_vm::statics::Known;
 use qualm_vm::value::{Immediate, Value};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -29,8 +29,8 @@ pub struct Options {
     pub capabilities: Capabilities,
     /// What the program sees as its arguments.
     pub args: Vec<String>,
-    /// Collect garbage whenever that is possible.
-    pub stress: bool,
+    /// Makes the machine's life hard, to find its bugs.
+    pub stress: Stress,
 }
 
 /// How a program ended.

@@ -7,7 +7,7 @@ use crate::lower::Lowerer;
 use crate::tree::{Literal, Pattern, PatternKind, Type};
 use qualm_ir::builder::Label;
 use qualm_ir::op::Op;
-use qualm_ir::types::{Reg, Type as RegType};
+use qualm_ir::types::{Reg, Type as RegType, kind_number};
 
 /// Where a failed test goes.
 #[derive(Clone, Copy)]
@@ -17,25 +17,6 @@ enum Miss {
     /// To this label, with a message and the value it is about.
     Tell(Label),
 }
-
-/// The numbers `val.kind` gives.
-const KINDS: [&str; 15] = [
-    "Unit",
-    "Boolean",
-    "Integer",
-    "Float",
-    "String",
-    "Label",
-    "Tuple",
-    "List",
-    "Record",
-    "Map",
-    "Range",
-    "Function",
-    "Continuation",
-    "Process",
-    "Bytes",
-];
 
 impl<'a> Lowerer<'a> {
     /// Binds a pattern or goes to `miss`.
@@ -262,8 +243,7 @@ impl<'a> Lowerer<'a> {
 
     fn is_kind(&mut self, value: Reg, name: &str) -> Reg {
         let kind = self.push(Op::ValKind { v: value });
-        let number = KINDS.iter().position(|other| *other == name).unwrap_or(KINDS.len()) as i64;
-        let wanted = self.push(Op::IntConst { value: number });
+        let wanted = self.push(Op::IntConst { value: kind_number(name) });
         self.push(Op::IntEq { a: kind, b: wanted })
     }
 

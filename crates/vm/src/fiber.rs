@@ -14,7 +14,7 @@
 
 use crate::code::Program;
 use crate::failure::Failure;
-use crate::heap::Heap;
+use crate::heap::{Heap, Stress};
 use crate::interp;
 use crate::stack::{FrameKind, HEADER, WINDOW, distance_of, kind_of, link, place, place_of};
 use crate::statics::Known;
@@ -118,7 +118,7 @@ pub struct Fiber {
 
 impl Fiber {
     /// A fiber with nothing to do yet.
-    pub fn new(program: &Program, limits: Limits, stress: bool) -> Self {
+    pub fn new(program: &Program, limits: Limits, stress: Stress) -> Self {
         Self {
             heap: Heap::new(program.statics.clone(), stress),
             stack: vec![0; HEADER + WINDOW],

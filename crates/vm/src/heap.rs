@@ -18,6 +18,18 @@ use std::sync::Arc;
 /// Heaps below this many words are not collected.
 const FIRST_COLLECTION_WORDS: usize = 1 << 16;
 
+/// How a heap is made to find bugs of the machine; a program must not be able to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Stress {
+    /// Not at all.
+    #[default]
+    None,
+    /// Garbage is collected whenever it can be.
+    Collect,
+    /// Nothing is updated in place.
+    Copy,
+}
+
 /// What a heap did.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct HeapStats {
@@ -46,7 +58,7 @@ pub struct Heap {
     pub(crate) collect_at: usize,
     /// Look at limits when a function is entered and the heap is longer than this: `collect_at`, or 0 to look at the next entry.
     pub(crate) limit: usize,
-    pub(crate) stress: bool,
+    pub(crate) stress: Stress,
     /// What it did so far.
     pub stats: HeapStats,
 }
@@ -64,8 +76,8 @@ pub(crate) const fn size_of(header: u64) -> usize {
 }
 
 impl Heap {
-    /// An empty heap; with `stress`, garbage is collected whenever it can be.
-    pub fn new(statics: Arc<Statics>, stress: bool) -> Self {
+    /// An empty heap; `stress` makes its life hard.
+    pub fn new(statics: Arc<Statics>, stress: Stress) -> Self {
         // Offset 0 is no object, so a zero word is a harmless reference.
         Self {
             words: vec![0],
@@ -77,13 +89,19 @@ impl Heap {
         }
     }
 
-    pub(crate) fn first_limit(stress: bool) -> usize {
-        if stress { 0 } else { FIRST_COLLECTION_WORDS }
+    pub(crate) fn first_limit(stress: Stress) -> usize {
+        if stress == Stress::Collect { 0 } else { FIRST_COLLECTION_WORDS }
     }
 
     /// The tables of the program.
     pub fn statics(&self) -> &Arc<Statics> {
         &self.statics
+    }
+
+    /// Whether the holder of this reference may change the object: nobody else sees it.
+    #[inline]
+    pub(crate) fn may_write(&self, value: Value) -> bool {
+        value.is_owned() && self.stress != Stress::Copy
     }
 
     /// Makes an object of these values.
@@ -142,7 +160,7 @@ impl Heap {
     /// A field of an object: moved out if the object is owned (it dies), else shared.
     #[inline]
     pub(crate) fn take(&mut self, owner: Value, offset: usize, field: usize) -> Value {
-        if owner.is_owned() { self.peek(offset, field) } else { self.read(offset, field) }
+        if self.may_write(owner) { self.peek(offset, field) } else { self.read(offset, field) }
     }
 
     /// An integer of any size.

@@ -19,6 +19,7 @@ use crate::stack::{FrameKind, HEADER, WINDOW, below_of, distance_of, link, place
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
 use operands::{copy_operands, gather, triple};
+use qualm_ir::types::kind_number;
 use std::cmp::Ordering;
 
 /// Runs the `Code` frame at the top until control leaves plain code.
@@ -743,7 +744,7 @@ const UNEQUAL: u8 = Comparison::Ne as u8;
 
 fn query(heap: &Heap, query: Query, value: Value, name: u32) -> Result<i64, Failure> {
     match query {
-        Query::Kind => Ok(leaf::kind_number(heap.kind_name(value))),
+        Query::Kind => Ok(kind_number(heap.kind_name(value))),
         Query::RecordIs => Ok(i64::from(value.as_object(Kind::Record).is_some())),
         Query::RecordHas => Ok(i64::from(heap.record_has(value, name))),
         Query::MapLen => heap.map_len(value).map(|length| length as i64),

@@ -9,6 +9,7 @@ use qualm_ir::source::SourceMap;
 use qualm_node::capability::Capabilities;
 use qualm_node::scheduler::{self, End, Report, Stats};
 use qualm_vm::fiber::{Limits, TraceEntry};
+use qualm_vm::heap::Stress;
 use qualm_vm::load::load;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,13 @@ pub struct RunArgs {
     options: RunOptions,
     /// What the program sees as its arguments; put `--` before arguments that start with a dash
     args: Vec<String>,
+}
+
+/// Ways to make the machine's life hard.
+#[derive(Clone, Copy, clap::ValueEnum, Debug)]
+enum StressMode {
+    Collect,
+    Copy,
 }
 
 /// How a program runs.
@@ -49,9 +57,9 @@ pub struct RunOptions {
     /// Capabilities to grant, separated by commas, or `all`; a script has write, read, clock, random, args and spawn
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     allow: Vec<String>,
-    /// Collect garbage whenever that is possible (slow; finds bugs in the machine)
-    #[arg(long, hide = true)]
-    gc_stress: bool,
+    /// Collect garbage whenever that is possible, or update nothing in place (slow; finds bugs in the machine)
+    #[arg(long, hide = true, value_enum)]
+    stress: Option<StressMode>,
 }
 
 /// `qualm run`
@@ -94,7 +102,11 @@ pub fn run_file(file: &Path, options: &RunOptions, granted: &[String], args: Vec
             limits,
             capabilities,
             args,
-            stress: options.gc_stress,
+            stress: match options.stress {
+                None => Stress::None,
+                Some(StressMode::Collect) => Stress::Collect,
+                Some(StressMode::Copy) => Stress::Copy,
+            },
         },
     );
     conclude(program.module(), options, &report)

@@ -63,7 +63,7 @@ impl Heap {
 
     /// The list to write to: the same if it is owned, else a copy whose items, like those of the original, are shared.
     fn own_list(&mut self, value: Value, list: List) -> List {
-        if value.is_owned() {
+        if self.may_write(value) {
             self.stats.in_place += 1;
             return list;
         }
@@ -78,7 +78,7 @@ impl Heap {
         let made = List { offset, start: before, length };
         self.set_bounds(offset, before, length);
         self.words.copy_within(list.item(from)..list.item(to), made.item(0));
-        if !value.is_owned() {
+        if !self.may_write(value) {
             for index in 0..length {
                 let word = self.words[list.item(from + index)];
                 let shared = Value(word).shared().0;
@@ -131,7 +131,7 @@ impl Heap {
     /// A list like this one that has room for so many items at its end: itself if it is owned and large enough.
     fn with_room(&mut self, value: Value, list: List, more: usize) -> Result<List, Failure> {
         let room = self.payload(list.offset).len() - 1 - list.start - list.length;
-        if value.is_owned() && room >= more {
+        if self.may_write(value) && room >= more {
             self.stats.in_place += 1;
             return Ok(list);
         }
@@ -151,7 +151,10 @@ impl Heap {
         if first.length == 0 {
             return Ok(b);
         }
-        if b.is_owned() && first.length * 8 <= second.length && !(a.is_owned() && first.length > second.length) {
+        if self.may_write(b)
+            && first.length * 8 <= second.length
+            && !(self.may_write(a) && first.length > second.length)
+        {
             return Ok(self.list_prepend(a, first, b, second));
         }
         let joined = self.with_room(a, first, second.length)?;
@@ -176,7 +179,7 @@ impl Heap {
 
     /// Copies items to a word offset; if their list lives on, they are shared from now on.
     fn move_items(&mut self, value: Value, list: List, to: usize) {
-        if !value.is_owned() {
+        if !self.may_write(value) {
             for index in list.item(0)..list.item(list.length) {
                 self.words[index] = Value(self.words[index]).shared().0;
             }
@@ -193,7 +196,7 @@ impl Heap {
         };
         let (from, to) = (clip(from), clip(to));
         let to = to.max(from);
-        if value.is_owned() {
+        if self.may_write(value) {
             self.stats.in_place += 1;
             self.set_bounds(list.offset, list.start + from, to - from);
             return Ok(value);

@@ -131,7 +131,7 @@ impl Heap {
     /// The map to write to: the same if owned, else a copy of its root object.
     fn own_map(&mut self, map: Value) -> Result<(Value, usize), Failure> {
         let offset = self.expect_map(map)?;
-        if map.is_owned() {
+        if self.may_write(map) {
             self.stats.in_place += 1;
             return Ok((map, offset));
         }
@@ -146,7 +146,7 @@ impl Heap {
     fn own_node(&mut self, holder: usize, field: usize) -> Node {
         let reference = self.peek(holder, field);
         let offset = reference.as_object(Kind::MapNode).unwrap_or(0);
-        if reference.is_owned() {
+        if self.may_write(reference) {
             return Node(offset);
         }
         let size = self.payload(offset).len();
@@ -408,6 +408,7 @@ impl Heap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heap::Stress;
     use crate::statics::Statics;
     use std::collections::BTreeMap;
     use std::sync::Arc;
@@ -435,12 +436,12 @@ mod tests {
         statics.seal();
         let statics = Arc::new(statics);
         for run in 0..40 {
-            let mut heap = Heap::new(statics.clone(), false);
+            let mut heap = Heap::new(statics.clone(), if run % 2 == 0 { Stress::None } else { Stress::Copy });
             let mut seed = run;
             let mut map = heap.map();
             let mut expected = BTreeMap::new();
             let mut kept: Vec<(Value, BTreeMap<i64, i64>)> = Vec::new();
-            let range = [8, 60, 500, 5_000][run as usize % 4];
+            let range = [8, 60, 500, 5_000][run as usize / 2 % 4];
             for step in 0..1_500_i64 {
                 let key = (next(&mut seed) % range) as i64;
                 let word = heap.int(key);

@@ -89,7 +89,7 @@ impl Heap {
     pub(crate) fn record_set(&mut self, value: Value, name: u32, item: Value) -> Outcome {
         let offset = self.expect_record(value)?;
         match self.record_position(offset, name) {
-            Some(at) if value.is_owned() && value.as_object(Kind::Record) == Some(offset) => {
+            Some(at) if self.may_write(value) && value.as_object(Kind::Record) == Some(offset) => {
                 self.stats.in_place += 1;
                 self.write(offset, at + 1, item);
                 Ok(value)
@@ -112,7 +112,7 @@ impl Heap {
 
     pub(crate) fn record_merge(&mut self, a: Value, b: Value) -> Outcome {
         let (into, from) = (self.expect_record(a)?, self.expect_record(b)?);
-        let owned = a.is_owned() && a.as_object(Kind::Record) == Some(into);
+        let owned = self.may_write(a) && a.as_object(Kind::Record) == Some(into);
         let added = self.shared_fields(from);
         let places: Vec<Option<usize>> = added.iter().map(|(name, _)| self.record_position(into, *name)).collect();
         if owned && places.iter().all(Option::is_some) {

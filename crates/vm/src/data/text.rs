@@ -83,14 +83,14 @@ impl Heap {
     /// The offset of a string like `a` that has room for so many bytes more: `a` itself if it is owned and large enough.
     fn text_with_room(&mut self, a: Value, used: usize, more: usize) -> usize {
         let needed = (used + more).div_ceil(8);
-        if let (true, Some(offset)) = (a.is_owned(), a.as_object(Kind::Text))
+        if let (true, Some(offset)) = (self.may_write(a), a.as_object(Kind::Text))
             && self.payload(offset).len() > needed
         {
             self.stats.in_place += 1;
             return offset;
         }
         // Room for as much again, so that appending in a loop copies each byte a constant number of times.
-        let room = if a.is_owned() { (needed * 2).max(8) } else { needed };
+        let room = if self.may_write(a) { (needed * 2).max(8) } else { needed };
         let offset = self.words.len();
         self.words.push(header(Kind::Text, 1 + room));
         self.words.resize(offset + 2 + room, 0);
@@ -170,7 +170,7 @@ impl Heap {
             return Err(Failure::new(Known::Type, "expected Bytes"));
         };
         let mut offset = value.as_object(Kind::Bytes).unwrap_or(0);
-        if value.is_owned() && self.payload(offset).len() > (length + 1).div_ceil(8) {
+        if self.may_write(value) && self.payload(offset).len() > (length + 1).div_ceil(8) {
             self.stats.in_place += 1;
         } else {
             let grown = self.make_zeroed(Kind::Bytes, 1 + (length / 4).max(4));

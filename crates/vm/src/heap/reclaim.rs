@@ -4,7 +4,7 @@
 //! registers its resume point lists. Room that lists and strings have for growing is kept only for their owner.
 
 use crate::code::Program;
-use crate::heap::{Heap, header, size_of};
+use crate::heap::{Heap, Stress, header, size_of};
 use crate::stack;
 use crate::value::{Kind, Value};
 
@@ -30,7 +30,10 @@ impl Heap {
         self.stats.collections += 1;
         self.stats.moved_words += self.words.len() as u64;
         let live = self.words.len() + frames.len() / 2;
-        self.collect_at = if self.stress { 0 } else { Self::first_limit(false).max(live * 3) };
+        self.collect_at = match self.stress {
+            Stress::Collect => 0,
+            Stress::None | Stress::Copy => Self::first_limit(Stress::None).max(live * 3),
+        };
     }
 }
 

@@ -84,26 +84,3 @@ fn text_build(heap: &mut Heap, parts: &[Value]) -> Outcome {
     }
     Ok(heap.text(&out))
 }
-
-/// The number `val.kind` gives for a kind.
-pub(super) fn kind_number(name: &str) -> i64 {
-    const KINDS: [&str; 16] = [
-        "Unit",
-        "Boolean",
-        "Integer",
-        "Float",
-        "String",
-        "Label",
-        "Tuple",
-        "List",
-        "Record",
-        "Map",
-        "Range",
-        "Function",
-        "Continuation",
-        "Process",
-        "Bytes",
-        "Thunk",
-    ];
-    KINDS.iter().position(|kind| *kind == name).map_or(-1, |at| at as i64)
-}

@@ -139,7 +139,7 @@ fn next_item(fiber: &mut Fiber, program: &Program, so_far: Option<Value>) -> Nex
         return Next::Deliver(result);
     }
     put(fiber, INDEX, Value::index(index as usize + 1));
-    let item = match (seq.is_owned(), fiber.heap.as_list(seq)) {
+    let item = match (fiber.heap.may_write(seq), fiber.heap.as_list(seq)) {
         // Nobody else sees this list and nobody reads the item again: it moves.
         (true, Some(list)) => Value(fiber.heap.words[list.item(index as usize)]),
         _ => match fiber.heap.seq_get(seq, index) {
