@@ -82,7 +82,7 @@ fn passerine_without_updates_in_place() {
 
 #[test]
 fn regressions() {
-    all_pass("regression", "pn", 0, None);
+    all_pass("regression", "pn", 2, None);
     all_pass("regression", "qualm", 0, None);
 }
 

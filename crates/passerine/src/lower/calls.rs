@@ -63,8 +63,14 @@ impl<'a> Lowerer<'a> {
 
     fn evaluated(&mut self, expr: &'a Expr) -> (Callee, Vec<Reg>) {
         let (head, args) = Self::spine(expr);
+        // `x . f` writes the argument first, and what is written first is evaluated first.
+        let early: Vec<bool> = args.iter().map(|arg| arg.span.start < head.span.start).collect();
+        let mut regs = vec![None; args.len()];
+        for (at, arg) in args.iter().enumerate().filter(|(at, _)| early[*at]) {
+            regs[at] = Some(self.expr(arg));
+        }
         let callee = self.callee(head);
-        let args = args.into_iter().map(|arg| self.expr(arg)).collect();
+        let args = args.into_iter().zip(regs).map(|(arg, reg)| reg.unwrap_or_else(|| self.expr(arg))).collect();
         self.at(expr.span);
         (callee, args)
     }
