@@ -43,6 +43,7 @@ const INSTRUCTIONS: &[&str] = &[
     "map.len",
     "system",
     "kind",
+    "predicate",
     "compare.less",
     "continuation.clone",
 ];

@@ -18,7 +18,7 @@ use crate::heap::Heap;
 use crate::stack::{FrameKind, HEADER, WINDOW, below_of, distance_of, link, place, place_of};
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
-use operands::{copy_operands, gather, triple};
+use operands::{copy_operands, gather, pair, triple};
 use qualm_ir::types::kind_number;
 use std::cmp::Ordering;
 
@@ -128,6 +128,17 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
         ($inst:expr, $holds:expr) => {
             if !$holds {
                 pc = $inst.d as usize;
+            }
+        };
+    }
+    /// Arithmetic with a float in a word: gives the result and goes on, or falls through to the long way.
+    macro_rules! float_fast {
+        ($inst:expr, $a:expr, $b:expr, $op:tt) => {
+            if let Some((x, y)) = float_pair($a, $b) {
+                if let Some(result) = Value::small_float(x $op y) {
+                    set!($inst.a, result);
+                    continue;
+                }
             }
         };
     }
@@ -298,6 +309,17 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 set!(inst.a, value);
                 pc += 1;
             }
+            Opcode::ListPush => {
+                let [list, item] = pair(&mut fiber.stack, base, &insts[pc]);
+                let done = fiber.heap.list_push(list, item);
+                regs = window!();
+                let value = match done {
+                    Ok(value) => value,
+                    Err(failure) => fail!(failure),
+                };
+                set!(inst.a, value);
+                pc += 1;
+            }
             Opcode::NativeFrame => {
                 let args = gather(&mut fiber.stack, base, &insts[pc..], usize::from(inst.b));
                 regs = window!();
@@ -410,6 +432,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 match (a.0 as i64).checked_add(b.0 as i64 - 1) {
                     Some(sum) if both_small!(a, b) => set_raw!(inst.a, sum),
                     _ => {
+                        float_fast!(inst, a, b, +);
                         // `d`: whether a operand dies, so that what grows may grow in place.
                         let a = if inst.d & 1 == 0 { a.shared() } else { a };
                         let b = if inst.d & 2 == 0 { b.shared() } else { b };
@@ -428,6 +451,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 match (a.0 as i64).checked_sub(b.0 as i64 - 1) {
                     Some(difference) if both_small!(a, b) => set_raw!(inst.a, difference),
                     _ => {
+                        float_fast!(inst, a, b, -);
                         let value = attempt!(fiber.heap.arith(Arith::Sub, a, b));
                         set!(inst.a, value);
                     }
@@ -438,6 +462,7 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 match (a.0 as i64 >> 1).checked_mul(b.0 as i64 - 1) {
                     Some(product) if both_small!(a, b) => set_raw!(inst.a, product | 1),
                     _ => {
+                        float_fast!(inst, a, b, *);
                         let value = attempt!(fiber.heap.arith(Arith::Mul, a, b));
                         set!(inst.a, value);
                     }
@@ -452,6 +477,9 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     set_raw!(inst.a, number << 1 | 1);
                 } else {
                     let op = if inst.op == Opcode::ValDiv { Arith::Div } else { Arith::Rem };
+                    if op == Arith::Div && float_pair(a, b).is_some_and(|(_, y)| y != 0.0) {
+                        float_fast!(inst, a, b, /);
+                    }
                     let value = attempt!(fiber.heap.arith(op, a, b));
                     set!(inst.a, value);
                 }
@@ -505,6 +533,8 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 let (a, b) = (val!(inst.b), val!(inst.c));
                 if both_small!(a, b) {
                     jump_unless!(inst, (a.0 as i64) < b.0 as i64);
+                } else if let Some((x, y)) = float_pair(a, b) {
+                    jump_unless!(inst, x < y);
                 } else {
                     let ordering = attempt!(order(&fiber.heap, a, b, inst.a != 0));
                     jump_unless!(inst, ordering == Ordering::Less);
@@ -514,6 +544,8 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 let (a, b) = (val!(inst.b), val!(inst.c));
                 if both_small!(a, b) {
                     jump_unless!(inst, a.0 as i64 <= b.0 as i64);
+                } else if let Some((x, y)) = float_pair(a, b) {
+                    jump_unless!(inst, x <= y);
                 } else {
                     let ordering = attempt!(order(&fiber.heap, a, b, inst.a != 0));
                     jump_unless!(inst, ordering != Ordering::Greater);
@@ -612,9 +644,13 @@ pub(crate) fn accept(fiber: &mut Fiber, program: &Program, value: Value) -> Next
     let (function, pc) = place_of(fiber.stack[base + 1]);
     let inst = program.code(function).insts[pc];
     let (word, next) = match inst.op {
-        Opcode::Call | Opcode::Apply | Opcode::Handle | Opcode::NativeFrame | Opcode::ListSet | Opcode::MapInsert => {
-            (value.0, pc + usize::from(inst.c))
-        }
+        Opcode::Call
+        | Opcode::Apply
+        | Opcode::Handle
+        | Opcode::NativeFrame
+        | Opcode::ListSet
+        | Opcode::ListPush
+        | Opcode::MapInsert => (value.0, pc + usize::from(inst.c)),
         Opcode::Leaf => {
             let next = pc + usize::from(inst.c);
             if leaf::gives_int(program.leaves[inst.d as usize]) {
@@ -687,6 +723,13 @@ fn op_gives_float(op: Opcode) -> bool {
 
 fn op_decides(op: Opcode) -> bool {
     matches!(op, Opcode::TruthElse | Opcode::ValLtElse | Opcode::ValLeElse | Opcode::ValImmElse)
+}
+
+/// Two numbers that words hold, at least one of them a float, as floats.
+#[inline]
+fn float_pair(a: Value, b: Value) -> Option<(f64, f64)> {
+    let number = |value: Value| value.as_small_float().or_else(|| value.as_small_int().map(|value| value as f64));
+    if a.0 & b.0 & 1 == 1 { None } else { Some((number(a)?, number(b)?)) }
 }
 
 fn truth_or_int(heap: &Heap, value: Value) -> Result<i64, Failure> {

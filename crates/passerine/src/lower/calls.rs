@@ -247,6 +247,7 @@ impl<'a> Lowerer<'a> {
             }
             "system" => push(self, Op::System { request: a }),
             "kind" => number(self, Op::ValKind { v: a }),
+            "predicate" => truth(self, Op::ValTruth { v: a, role: "predicate".into() }),
             "compare.less" => truth(self, Op::ValLt { a, b }),
             "list.push" => push(self, Op::ListPush { list: a, item: b }),
             "list.set" => {
@@ -324,7 +325,7 @@ fn is_wrapper(lambda: &Lambda) -> bool {
 /// How many arguments a built-in takes by its name.
 fn magic_arity(name: &str) -> usize {
     match name {
-        "neg" | "to_string" | "println" | "print" | "system" | "kind" | "list.len" | "map.len"
+        "neg" | "to_string" | "println" | "print" | "system" | "kind" | "predicate" | "list.len" | "map.len"
         | "continuation.clone" => 1,
         "if" | "list.set" | "list.slice" | "map.get" | "map.insert" => 3,
         "map.new" => 0,

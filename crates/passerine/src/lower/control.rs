@@ -114,6 +114,9 @@ impl<'a> Lowerer<'a> {
                     return self.f.builder.branch(c, yes, no);
                 }
             }
+            ExprKind::Magic { name, operand } if &**name == "predicate" => {
+                return self.branch_on(operand, "predicate", yes, no);
+            }
             ExprKind::Is { value, ty, negated } => {
                 let value = self.expr(value);
                 let (yes, no) = if *negated { (no, yes) } else { (yes, no) };

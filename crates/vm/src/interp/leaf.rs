@@ -33,7 +33,6 @@ pub(super) fn run(heap: &mut Heap, program: &Program, leaf: Leaf, args: &mut [Va
             }
         }
         Leaf::BytesPush => heap.bytes_push(args[0], args[1].0 as i64),
-        Leaf::ListPush => heap.list_push(args[0], args[1]),
         Leaf::ListSlice => heap.list_slice(args[0], args[1].0 as i64, args[2].0 as i64),
         Leaf::ListConcat => heap.list_concat(args[0], args[1]),
         Leaf::RangeNew => heap.range(args[0], args[1], false),

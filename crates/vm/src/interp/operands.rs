@@ -73,6 +73,13 @@ pub(super) fn gather(stack: &mut [u64], base: usize, args: &[Inst], count: usize
     operands
 }
 
+/// Exactly two operands.
+#[inline]
+pub(super) fn pair(stack: &mut [u64], base: usize, args: &Inst) -> [Value; 2] {
+    let [first, second, _] = unpack(*args);
+    [first, second].map(|packed| Value(operand(stack, base, packed)))
+}
+
 /// Exactly three operands.
 #[inline]
 pub(super) fn triple(stack: &mut [u64], base: usize, args: &Inst) -> [Value; 3] {

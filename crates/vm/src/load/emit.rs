@@ -359,7 +359,10 @@ impl<'a> Emitter<'a> {
             Op::ListLen { v } => self.unary(block, at, Opcode::ListLen, *v, 0),
             Op::ListGet { list, index } => self.binary(block, at, Opcode::ListGet, *list, *index, 0),
             Op::ListSet { list, index, item } => self.three(block, at, Opcode::ListSet, [*list, *index, *item]),
-            Op::ListPush { list, item } => self.leaf(block, at, Leaf::ListPush, &[*list, *item]),
+            Op::ListPush { list, item } => {
+                let regs = [*list, *item];
+                self.result(block, at, |emitter, to| emitter.with_args(Opcode::ListPush, to, 0, &regs));
+            }
             Op::ListSlice { list, from, to } => self.leaf(block, at, Leaf::ListSlice, &[*list, *from, *to]),
             Op::ListConcat { a, b } => self.leaf(block, at, Leaf::ListConcat, &[*a, *b]),
             Op::RangeNew { a, b } => self.leaf(block, at, Leaf::RangeNew, &[*a, *b]),
