@@ -135,7 +135,9 @@ impl<'a> Lowerer<'a> {
             self.f.builder.push(Op::CellSet { cell, v: unit });
             self.f.env.insert(*file, cell);
         }
-        self.body_statements(&main.statements, Join::Tail);
+        // Not in tail position: a trace ends with the line of the program that started it all.
+        let value = self.body_statements(&main.statements, Join::Value);
+        self.f.builder.end(Op::Return { value });
         self.finish(index);
     }
 

@@ -125,11 +125,12 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
         }};
     }
     macro_rules! jump_unless {
-        ($inst:expr, $holds:expr) => {
-            if !$holds {
+        ($inst:expr, $holds:expr) => {{
+            let holds: bool = $holds;
+            if !holds {
                 pc = $inst.d as usize;
             }
-        };
+        }};
     }
     /// Arithmetic with a float in a word: gives the result and goes on, or falls through to the long way.
     macro_rules! float_fast {
