@@ -150,8 +150,12 @@ define_natives! {
     MatchFailure "match.failure" 2;
     /// The error value of another kind: kind (a label name), message, value put after it.
     ErrorValue "error.value" 3;
-    /// Performs the effect that a label names, with the whole label as payload.
+    /// Performs the effect that a label names, with the whole label as payload; of `Raise` and `System` what is in the label.
     Perform "perform" 1;
+    /// A coroutine that will run a function of unit; Passerine calls it a fiber. Applying it goes on with it.
+    CoroutineNew "coroutine.new" 1;
+    /// New, Running, Suspended, Done or Failed.
+    CoroutineStatus "coroutine.status" 1;
 }
 
 impl Native {

@@ -281,7 +281,8 @@ macro_rules! for_each_op {
             /// Performs an effect: runs the clause of the nearest handler that takes it.
             0xa0 Perform "perform" { effect: symbol, payload: val } -> val [calls, fails];
             /// Applies `body` to unit under a handler. `effects` are those it takes (none: all). When one is performed, `guard`
-            /// (or unit for none) is applied to the payload and gives unit to decline, else what the clause receives.
+            /// (or unit for none) is applied to the payload and the effect's label and gives unit to decline, else what the clause
+            /// receives; it may perform nothing but `Raise`.
             /// `mode` 0 drops the rest of the body and applies `clause` to it; `mode` 1 applies `clause` where the effect was performed and
             /// goes on with its value; `mode` 2 captures the rest and applies `clause` to it and the continuation. `done` (or unit) is
             /// applied to the value of the body.

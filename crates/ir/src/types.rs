@@ -94,7 +94,7 @@ impl Float64 {
 }
 
 /// The kinds of values, in the order of the numbers that `val.kind` gives; the names are those of error messages.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 18] = [
     "Unit",
     "Boolean",
     "Integer",
@@ -111,6 +111,8 @@ pub const KINDS: [&str; 16] = [
     "Process",
     "Bytes",
     "Thunk",
+    "Fiber",
+    "Snapshot",
 ];
 
 /// The number `val.kind` gives for a kind, -1 if there is none of that name.

@@ -19,7 +19,7 @@ const CAPABILITIES: &[(&str, &[&str])] = &[
 const SCRIPT: &[&str] = &["write", "read", "clock", "random", "args", "spawn"];
 
 /// Requests that need no capability: they only concern the program's own processes.
-const FREE: &[&str] = &["Self", "Send", "Receive", "ReceiveWithin", "Join", "Pause"];
+const FREE: &[&str] = &["Self", "Send", "Receive", "ReceiveWithin", "Join", "Pause", "Snapshot", "Restore"];
 
 /// A set of capabilities.
 #[derive(Clone, Debug)]

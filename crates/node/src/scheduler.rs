@@ -412,6 +412,20 @@ impl Shared {
                 (After::Away, None)
             }
             "Join" => self.join(process, payload),
+            "Snapshot" | "Restore" => {
+                let answer = match name {
+                    "Snapshot" => heap.snapshot(&self.program, payload),
+                    _ => heap.restore(&self.program, payload),
+                };
+                match answer {
+                    Ok(value) => process.fiber.resume(value),
+                    Err(failure) => {
+                        let raised = failure.into_value(heap);
+                        process.fiber.raise(raised);
+                    }
+                }
+                (After::GoOn, Some(process))
+            }
             _ => self.parallel(process, payload),
         }
     }

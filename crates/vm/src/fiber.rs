@@ -323,6 +323,12 @@ impl Fiber {
                 }
                 return self.resume_continuation(program, function, args[0]);
             }
+            Tag::Reference(Kind::Coroutine, _) => {
+                if args.len() > 1 {
+                    self.push_values(program, FrameKind::Await, crate::effect::APPLY_REST, &args[1..]);
+                }
+                return self.call_coroutine(program, function, args[0]);
+            }
             Tag::Reference(Kind::Thunk, _) => {
                 self.push_values(program, FrameKind::Await, crate::effect::APPLY_REST, args);
                 return Next::Force(function);

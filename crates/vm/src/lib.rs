@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod code;
+mod coroutine;
 mod data;
 mod effect;
 pub mod failure;

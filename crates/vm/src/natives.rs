@@ -109,6 +109,8 @@ pub(crate) fn run(heap: &mut Heap, native: Native, args: &mut [Value]) -> Outcom
             let text = heap.text(&message);
             Ok(heap.label(kind, text))
         }
+        Native::CoroutineNew => Ok(heap.coroutine(a)),
+        Native::CoroutineStatus => heap.coroutine_status(a),
         Native::ListMap
         | Native::ListEach
         | Native::ListFilter

@@ -4,22 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 macro_rules! known_symbols {
-    ($( $name:ident ),* $(,)?) => {
+    ($( $name:ident $(= $text:literal)? ),* $(,)?) => {
         /// Labels that the machine itself makes; their symbol numbers are fixed.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u32)]
         #[allow(missing_docs, reason = "each is the label of that name")]
         pub enum Known { $( $name ),* }
 
-        const KNOWN: &[&str] = &[ $( stringify!($name) ),* ];
+        const KNOWN: &[&str] = &[ $( known_symbols!(@text $name $($text)?) ),* ];
     };
+    (@text $name:ident) => { stringify!($name) };
+    (@text $name:ident $text:literal) => { $text };
 }
 
 known_symbols! {
     Raise, System, Match, Type, Overflow, DivideByZero, Domain, Index, Field, Reference, Call, Fiber, Resume, Effect, Unwrap, Denied,
     Deadlock, Loop, Some, None, Ok, Error, Less, Equal, Greater, Write, ReadLine, Clock, Sleep, Pause, Random, Env, Args, ReadFile,
-    WriteFile, ListDir, Http, Spawn, Self_, Send, Receive, ReceiveWithin, Join, Parallel, Snapshot, Restore, Store, Load, NotFound,
-    Failed, Map,
+    WriteFile, ListDir, Http, Spawn, SelfProcess = "Self", Send, Receive, ReceiveWithin, Join, Parallel, Snapshot, Restore, Store, Load, NotFound,
+    Failed, Map, New, Running, Suspended, Done, YieldEffect = "yield", SwitchEffect = "switch",
 }
 
 impl Known {
@@ -61,7 +63,7 @@ impl Default for Statics {
             shape_numbers: HashMap::new(),
         };
         for name in KNOWN {
-            statics.add_symbol(&Arc::from(name.trim_end_matches('_')));
+            statics.add_symbol(&Arc::from(*name));
         }
         statics
     }

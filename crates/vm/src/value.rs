@@ -57,14 +57,18 @@ pub enum Kind {
     Cell,
     /// State, function or value, arguments.
     Thunk,
-    /// Whether it was resumed, the distance of its top frame, frames.
+    /// Flags, the distance of its top frame, frames.
     Continuation,
     /// From, to, whether `to` belongs to it.
     Range,
+    /// Status; a function, a continuation or unit.
+    Coroutine,
+    /// A copy of a coroutine that nobody else holds.
+    Snapshot,
 }
 
 impl Kind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::Int,
         Self::Float,
         Self::Text,
@@ -81,10 +85,12 @@ impl Kind {
         Self::Thunk,
         Self::Continuation,
         Self::Range,
+        Self::Coroutine,
+        Self::Snapshot,
     ];
 
     pub(crate) fn from_number(number: u8) -> Self {
-        Self::ALL[usize::from(number.wrapping_sub(1)) & 15]
+        Self::ALL[usize::from(number.wrapping_sub(1)) % Self::ALL.len()]
     }
 }
 

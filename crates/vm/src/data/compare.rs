@@ -66,7 +66,9 @@ impl Heap {
             | Kind::Closure
             | Kind::Cell
             | Kind::Thunk
-            | Kind::Continuation => false,
+            | Kind::Continuation
+            | Kind::Coroutine
+            | Kind::Snapshot => false,
         }
     }
 
@@ -246,6 +248,8 @@ impl Heap {
                 Kind::Closure => "Function",
                 Kind::Thunk => "Thunk",
                 Kind::Continuation => "Continuation",
+                Kind::Coroutine => "Fiber",
+                Kind::Snapshot => "Snapshot",
                 Kind::Range => "Range",
                 Kind::Int | Kind::Float | Kind::Shape | Kind::MapNode | Kind::Cell => "Internal",
             },

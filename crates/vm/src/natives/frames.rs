@@ -30,6 +30,9 @@ pub(crate) fn start(fiber: &mut Fiber, program: &Program, number: u32, args: &[V
         Native::ListFold => start_list(fiber, program, number, args[0], args[2], args[1]),
         Native::MapUpdate => start_update(fiber, program, number, args),
         Native::Perform => match fiber.heap.as_label(args[0]) {
+            Some((symbol, payload)) if symbol == Known::Raise.number() || symbol == Known::System.number() => {
+                Ok(Next::Perform(symbol, payload))
+            }
             Some((symbol, _)) => Ok(Next::Perform(symbol, args[0])),
             None => Err(Failure::new(Known::Effect, format!("{} is not an effect", fiber.heap.repr(args[0])))),
         },
