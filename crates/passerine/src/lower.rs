@@ -8,9 +8,11 @@
 mod calls;
 mod control;
 mod data;
+mod effects;
+mod types;
 
 use crate::names::{Names, Storage, VarId};
-use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern};
+use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern, Shape, TypeDeclaration};
 use qualm_ir::builder::{FunctionBuilder, Label, ModuleBuilder};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::limits::PARAMS_MAX;
@@ -18,7 +20,7 @@ use qualm_ir::module::Module;
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
 use qualm_ir::source::{SourceMap, Span};
-use qualm_ir::types::{Float64, FunctionIndex, Reg, Signature, Type};
+use qualm_ir::types::{Float64, FunctionIndex, Reg, Signature, Text, Type};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -47,11 +49,14 @@ pub(crate) fn lower(
         indexes: HashMap::new(),
         queue: Vec::new(),
         f: Frame::new(FunctionBuilder::new(signature(0), ""), main.function),
+        declarations: HashMap::new(),
+        type_functions: HashMap::new(),
+        performers: HashMap::new(),
         inlining: None,
         errors: Vec::new(),
     };
     for file in std::iter::once(prelude).chain(files).chain([main]) {
-        file.statements.iter().for_each(|statement| collect_functions(statement, &mut lowerer.bodies));
+        file.statements.iter().for_each(|statement| lowerer.collect_functions(statement));
     }
     for source in sources.iter() {
         lowerer.module.add_source(source.path.clone(), source.text.clone());
@@ -72,11 +77,12 @@ pub(crate) fn signature(params: usize) -> Signature {
 #[derive(Clone, Copy)]
 enum Body<'a> {
     Lambda(&'a Lambda, &'a str),
-    Try(&'a Expr),
+    /// A computation of no arguments, and what to call it.
+    Thunk(&'a Expr, &'static str),
 }
 
 /// A function still to be lowered.
-enum Job {
+enum Job<'a> {
     /// The part of a function that starts with this parameter.
     Part {
         function: FunctionId,
@@ -88,6 +94,8 @@ enum Job {
         number: usize,
         index: FunctionIndex,
     },
+    Type(types::TypeJob<'a>),
+    Handler(effects::HandlerJob<'a>),
 }
 
 /// A function being built.
@@ -95,11 +103,13 @@ struct Frame {
     builder: FunctionBuilder,
     env: HashMap<VarId, Reg>,
     function: FunctionId,
+    /// The continuation of a clause that runs in place.
+    in_place: Option<VarId>,
 }
 
 impl Frame {
     fn new(builder: FunctionBuilder, function: FunctionId) -> Self {
-        Self { builder, env: HashMap::new(), function }
+        Self { builder, env: HashMap::new(), function, in_place: None }
     }
 }
 
@@ -109,8 +119,13 @@ pub(crate) struct Lowerer<'a> {
     module: ModuleBuilder,
     bodies: HashMap<FunctionId, Body<'a>>,
     indexes: HashMap<(FunctionId, usize), FunctionIndex>,
-    queue: Vec<Job>,
+    queue: Vec<Job<'a>>,
     f: Frame,
+    declarations: HashMap<FunctionId, &'a TypeDeclaration>,
+    /// The functions made from type declarations, by what they are for.
+    type_functions: HashMap<(FunctionId, String), FunctionIndex>,
+    /// The functions that perform an effect.
+    performers: HashMap<Text, FunctionIndex>,
     /// The call that a body is written out for; its place is that of everything in the body.
     inlining: Option<Span>,
     errors: Vec<Diagnostic>,
@@ -147,10 +162,12 @@ impl<'a> Lowerer<'a> {
         self.module.define(index, done.builder);
     }
 
-    fn job(&mut self, job: Job) {
+    fn job(&mut self, job: Job<'a>) {
         match job {
             Job::Part { function, first, index, inherited } => self.part(function, first, index, &inherited),
             Job::File { number, index } => self.file(number, index),
+            Job::Type(job) => self.type_job(job),
+            Job::Handler(job) => self.handler_job(job),
         }
     }
 
@@ -180,8 +197,8 @@ impl<'a> Lowerer<'a> {
     /// Lowers a part of a function: some of its parameters, then its body or a function of the others.
     fn part(&mut self, function: FunctionId, first: usize, index: FunctionIndex, inherited: &[VarId]) {
         match self.bodies[&function] {
-            Body::Try(body) => {
-                self.f = Frame::new(FunctionBuilder::new(signature(inherited.len() + 1), "try"), function);
+            Body::Thunk(body, name) => {
+                self.f = Frame::new(FunctionBuilder::new(signature(inherited.len() + 1), name), function);
                 self.bind_params(inherited);
                 self.tail(body);
             }
@@ -245,7 +262,7 @@ impl<'a> Lowerer<'a> {
         }
         let arity = match self.bodies[&function] {
             Body::Lambda(lambda, _) => Self::part_arity(lambda, first),
-            Body::Try(_) => 1,
+            Body::Thunk(..) => 1,
         };
         if inherited.len() + arity > PARAMS_MAX {
             self.too_many(inherited.len(), arity);
@@ -395,43 +412,72 @@ impl<'a> Lowerer<'a> {
     }
 }
 
-/// Finds every function of an expression, with the name it is bound to.
-fn collect_functions<'a>(expr: &'a Expr, bodies: &mut HashMap<FunctionId, Body<'a>>) {
-    let mut open: Vec<(&'a Expr, &'a str)> = vec![(expr, "")];
-    while let Some((expr, name)) = open.pop() {
-        match &expr.kind {
-            ExprKind::Lambda(lambda) => {
-                bodies.insert(lambda.id, Body::Lambda(lambda, if name.is_empty() { "function" } else { name }));
-                lambda.params.iter().for_each(|param| guards(param, &mut open));
-                open.extend(lambda.guard.as_ref().map(|guard| (guard, "")));
-                open.push((&lambda.body, ""));
-            }
-            ExprKind::Try { body, id } => {
-                bodies.insert(*id, Body::Try(body));
-                open.push((body, ""));
-            }
-            ExprKind::Assign { pattern, value } => {
-                guards(pattern, &mut open);
-                let name = match &pattern.kind {
-                    crate::tree::PatternKind::Variable(name) => &*name.text,
-                    _ => "",
-                };
-                open.push((value, name));
-            }
-            ExprKind::Group(inner) => open.push((inner, name)),
-            ExprKind::Match { value, branches } => {
-                open.push((value, ""));
-                for branch in branches {
-                    guards(&branch.pattern, &mut open);
-                    open.push((&branch.body, ""));
+impl<'a> Lowerer<'a> {
+    /// Finds every function of an expression, with the name it is bound to.
+    fn collect_functions(&mut self, expr: &'a Expr) {
+        let mut open: Vec<(&'a Expr, &'a str)> = vec![(expr, "")];
+        while let Some((expr, name)) = open.pop() {
+            let mut types = Vec::new();
+            types::own_types(expr, &mut types);
+            let mut patterns: Vec<&'a Pattern> = Vec::new();
+            match &expr.kind {
+                ExprKind::Lambda(lambda) => {
+                    let name = if name.is_empty() { "function" } else { name };
+                    self.bodies.insert(lambda.id, Body::Lambda(lambda, name));
+                    patterns.extend(&lambda.params);
+                    for_each_child(expr, &mut |child| open.push((child, "")));
                 }
+                ExprKind::Try { body, id } => {
+                    self.bodies.insert(*id, Body::Thunk(body, "try"));
+                    open.push((body, ""));
+                }
+                ExprKind::Fiber { body, id } => {
+                    self.bodies.insert(*id, Body::Thunk(body, "fiber"));
+                    open.push((body, ""));
+                }
+                ExprKind::Handle(handler) => {
+                    self.bodies.insert(handler.body_id, Body::Thunk(&handler.body, "handle"));
+                    for branch in &handler.branches {
+                        patterns.extend([&branch.operation, &branch.continuation]);
+                    }
+                    patterns.extend(handler.done.iter().map(|branch| &branch.pattern));
+                    for_each_child(expr, &mut |child| open.push((child, "")));
+                }
+                ExprKind::Type(declaration) => {
+                    self.declarations.insert(declaration.id, declaration);
+                    match &declaration.shape {
+                        Shape::Payload(ty) => types.push(ty),
+                        Shape::Union(variants) => {
+                            types.extend(variants.iter().filter_map(|variant| variant.payload.as_ref()))
+                        }
+                    }
+                }
+                ExprKind::Assign { pattern, value } => {
+                    patterns.push(pattern);
+                    let name = match &pattern.kind {
+                        crate::tree::PatternKind::Variable(name) => &*name.text,
+                        _ => "",
+                    };
+                    open.push((value, name));
+                }
+                ExprKind::Group(inner) => open.push((inner, name)),
+                ExprKind::Match { branches, .. } => {
+                    patterns.extend(branches.iter().map(|branch| &branch.pattern));
+                    for_each_child(expr, &mut |child| open.push((child, "")));
+                }
+                ExprKind::For { pattern, .. } => {
+                    patterns.push(pattern);
+                    for_each_child(expr, &mut |child| open.push((child, "")));
+                }
+                _ => for_each_child(expr, &mut |child| open.push((child, ""))),
             }
-            ExprKind::For { pattern, items, body } => {
+            for pattern in patterns {
                 guards(pattern, &mut open);
-                open.push((items, ""));
-                open.push((body, ""));
+                types::pattern_types(pattern, &mut types);
             }
-            _ => for_each_child(expr, &mut |child| open.push((child, ""))),
+            let mut found = Vec::new();
+            types.into_iter().for_each(|ty| types::type_guards(ty, &mut found));
+            open.extend(found.into_iter().map(|guard| (guard, "")));
         }
     }
 }
@@ -450,6 +496,7 @@ fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
         PatternKind::Record { fields, .. } => fields.iter().for_each(|(_, field)| guards(field, open)),
         PatternKind::Variable(_)
         | PatternKind::Discard
+        | PatternKind::MacroVariable(_)
         | PatternKind::Literal(_)
         | PatternKind::Label { payload: None, .. } => {}
     }
@@ -463,10 +510,16 @@ pub(crate) fn for_each_child<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)
         | ExprKind::Name(_)
         | ExprKind::LabelMember { .. }
         | ExprKind::NativeFunction(_)
+        | ExprKind::Type(_)
+        | ExprKind::Effect(_)
+        | ExprKind::Syntax(_)
+        | ExprKind::MacroVariable(_)
         | ExprKind::File(_) => {}
-        ExprKind::Interpolation(parts) | ExprKind::Tuple(parts) | ExprKind::Block(parts) | ExprKind::Module(parts) => {
-            parts.iter().for_each(visit)
-        }
+        ExprKind::Interpolation(parts)
+        | ExprKind::Tuple(parts)
+        | ExprKind::Block(parts)
+        | ExprKind::Splice(parts)
+        | ExprKind::Module(parts) => parts.iter().for_each(visit),
         ExprKind::Label { payload, .. } => payload.iter().for_each(|payload| visit(payload)),
         ExprKind::Group(inner)
         | ExprKind::Negate(inner)
@@ -477,6 +530,10 @@ pub(crate) fn for_each_child<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)
         | ExprKind::Is { value: inner, .. }
         | ExprKind::Field { value: inner, .. }
         | ExprKind::Try { body: inner, .. }
+        | ExprKind::Fiber { body: inner, .. }
+        | ExprKind::Yield(inner)
+        | ExprKind::Switch(inner)
+        | ExprKind::Repeat(inner)
         | ExprKind::Assign { value: inner, .. } => visit(inner),
         ExprKind::List(items) => items.iter().for_each(|item| match item {
             Item::One(item) | Item::Spread(Some(item), _) => visit(item),
@@ -510,6 +567,14 @@ pub(crate) fn for_each_child<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)
         ExprKind::Match { value, branches } => {
             visit(value);
             branches.iter().for_each(|branch| visit(&branch.body));
+        }
+        ExprKind::Handle(handler) => {
+            visit(&handler.body);
+            for branch in &handler.branches {
+                branch.guards.iter().for_each(&mut *visit);
+                visit(&branch.body);
+            }
+            handler.done.iter().for_each(|branch| visit(&branch.body));
         }
         ExprKind::Use(used) => visit(&used.value),
     }
@@ -554,33 +619,5 @@ impl<'a> Lowerer<'a> {
 
     pub(crate) fn guard(&mut self, guard: &'a Expr, pass: Label, fail: Label) {
         self.branch_on(guard, "guard", pass, fail);
-    }
-
-    /// Whether every item of a list has a type, as an integer: a loop over the items in a function of its own.
-    pub(crate) fn items_test(&mut self, item: &crate::tree::Type, list: Reg) -> Reg {
-        let shape = Signature { params: vec![Type::Val, Type::Int, Type::Int], result: Type::Int };
-        let index = self.module.declare(shape.clone());
-        let outer =
-            std::mem::replace(&mut self.f, Frame::new(FunctionBuilder::new(shape, "items test"), FunctionId(0)));
-        let (go, done, miss) = (self.f.builder.label(&[]), self.f.builder.label(&[]), self.f.builder.label(&[]));
-        let (seq, at, end) = (Reg(0), Reg(1), Reg(2));
-        let c = self.push(Op::IntLt { a: at, b: end });
-        self.f.builder.branch(c, go, done);
-        self.f.builder.place(go);
-        let value = self.push(Op::ListGet { list: seq, index: at });
-        self.type_test(item, value, miss);
-        let one = self.int_const(1);
-        let next = self.push(Op::IntAdd { a: at, b: one });
-        self.f.builder.end(Op::TailCall { f: index, args: vec![seq, next, end] });
-        for (label, answer) in [(done, 1), (miss, 0)] {
-            self.f.builder.place(label);
-            let value = self.int_const(answer);
-            self.f.builder.end(Op::Return { value });
-        }
-        let made = std::mem::replace(&mut self.f, outer);
-        self.module.define(index, made.builder);
-        let zero = self.int_const(0);
-        let length = self.push(Op::ListLen { v: list });
-        self.push(Op::Call { f: index, args: vec![list, zero, length] })
     }
 }

@@ -4,13 +4,15 @@ use crate::layout::layout;
 use crate::lexer::lex;
 use crate::lower::{File, lower};
 use crate::names::{Names, resolve};
+use crate::parser::macros::Macro;
+use crate::parser::scope::{Declared, Scope};
 use crate::parser::{Counters, Loader, Parser, Result};
 use crate::prelude;
 use crate::tree::{Expr, ExprKind};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::module::Module;
 use qualm_ir::source::{SourceId, SourceMap, Span};
-use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Where module files come from.
@@ -60,12 +62,12 @@ fn compile_into(
     let prelude_id = sources.add("prelude", prelude::SOURCE);
     let mut program = Program { sources, files, counters: Counters::default(), loaded: Vec::new(), open: Vec::new() };
     std::mem::swap(&mut program.counters, &mut counters);
-    let prelude_file = program.parse(prelude_id, true).map_err(one)?;
+    let (prelude_file, _) = program.parse(prelude_id, true).map_err(one)?;
     resolve(&mut names, &prelude_file.statements, prelude_file.function, false, true)?;
 
     let main_id = program.sources.add(path, text);
     program.open.push(path.to_owned());
-    let main = program.parse(main_id, false).map_err(one)?;
+    let (main, _) = program.parse(main_id, false).map_err(one)?;
     let loaded = std::mem::take(&mut program.loaded);
     let mut parsed: Vec<File> = Vec::new();
     for file in loaded {
@@ -90,6 +92,8 @@ fn compile_into(
 struct Loaded {
     path: String,
     file: File,
+    /// What it declares at its top level.
+    scope: Scope,
 }
 
 struct Program<'a> {
@@ -102,16 +106,16 @@ struct Program<'a> {
 }
 
 impl Program<'_> {
-    fn parse(&mut self, source: SourceId, trusted: bool) -> Result<File> {
+    fn parse(&mut self, source: SourceId, trusted: bool) -> Result<(File, Scope)> {
         let text = self.sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
         let tokens = layout(lex(source, &text)?)?;
         let mut counters = std::mem::take(&mut self.counters);
         let function = counters.function();
-        let mut scopes = vec![HashSet::new()];
+        let mut scopes = vec![Scope::default()];
         let parsed = Parser::file(&tokens, source, text.len() as u32, &mut counters, self, &mut scopes, trusted);
         // A nested file took numbers from the program's counters, which the parser gave back before it asked.
         self.counters = counters;
-        Ok(File { statements: parsed?, function })
+        Ok((File { statements: parsed?, function }, scopes.swap_remove(0)))
     }
 }
 
@@ -135,7 +139,8 @@ impl Loader for Program<'_> {
         let parsed = self.parse(source, false);
         std::mem::swap(&mut self.counters, counters);
         self.open.pop();
-        self.loaded.push(Loaded { path: found, file: parsed? });
+        let (file, scope) = parsed?;
+        self.loaded.push(Loaded { path: found, file, scope });
         Ok((self.loaded.len() - 1, used))
     }
 
@@ -144,7 +149,7 @@ impl Loader for Program<'_> {
         let statements: &[Expr] = self.loaded.get(file).map_or(&[], |loaded| &loaded.file.statements);
         for statement in statements {
             let mut add = |name: &crate::tree::Name| {
-                if !names.contains(&name.text) {
+                if name.mark == 0 && !names.contains(&name.text) {
                     names.push(name.text.clone());
                 }
             };
@@ -159,5 +164,13 @@ impl Loader for Program<'_> {
             }
         }
         names
+    }
+
+    fn label(&self, name: &str) -> Option<Declared> {
+        self.loaded.iter().rev().find_map(|loaded| loaded.scope.labels.get(name).copied())
+    }
+
+    fn macros(&self, file: usize) -> Vec<Rc<Macro>> {
+        self.loaded.get(file).map_or(Vec::new(), |loaded| loaded.scope.macros.clone())
     }
 }

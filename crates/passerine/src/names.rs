@@ -3,17 +3,24 @@
 //! A use is looked up among the bindings made earlier in the text, from the innermost scope outwards. What is not found waits: when a
 //! scope closes, uses that came through a function since then may take a binding made later in it (hoisting). What reaches the end means the prelude, or nothing.
 //!
+//! Names in the body of a macro are looked up from the scope the macro is declared in; those it binds carry the mark of the expansion, and
+//! names of different marks are different names.
+//!
+//! Labels are looked up too: one that a `type` or `effect` declares is built with a check, or performed. A declared type is a function
+//! (its test), so what its guards use is passed along like any capture.
+//!
 //! From that follows how a variable is kept:
 //! - a **known function** is never stored: calls name its code, and what it captures is passed along (lambda lifting);
 //! - a **cell** is needed where a closure shares a variable that is assigned again, or that gets its value only after the closure was made;
 //! - everything else lives in **registers**: an assignment just makes a new one.
 
 use crate::tree::{
-    Branch, Expr, ExprKind, Field, FunctionId, Item, Lambda, Literal, Name, NameId, Pattern, PatternKind,
+    Branch, Expr, ExprKind, Field, FunctionId, Handler, Item, Lambda, Literal, MacroId, Name, NameId, Pattern,
+    PatternKind, Shape, Type, TypeDeclaration,
 };
 use qualm_ir::diagnostic::{Diagnostic, Label};
 use qualm_ir::source::Span;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A variable of the program.
@@ -66,10 +73,31 @@ impl Var {
     }
 }
 
+/// A variable's text and the mark of the expansion that binds it.
+type Key = (Arc<str>, u32);
+
+fn key(name: &Name) -> Key {
+    (name.text.clone(), name.mark)
+}
+
+/// What a label means where it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LabelMeaning {
+    /// It belongs to a declared type: the variable that is its test, and which variant it is.
+    Declared(VarId, Option<usize>),
+    /// Building it performs it.
+    Effect,
+}
+
 /// The meaning of all names of a program.
 #[derive(Default)]
 pub(crate) struct Names {
     meaning: Vec<Option<VarId>>,
+    labels: HashMap<NameId, LabelMeaning>,
+    /// Labels declared at the top level of module files, which the whole program knows.
+    shared_labels: HashMap<Arc<str>, LabelMeaning>,
+    /// The variants of each union.
+    unions: HashMap<VarId, Vec<Arc<str>>>,
     pub(crate) vars: Vec<Var>,
     parents: HashMap<FunctionId, FunctionId>,
     uses: HashMap<FunctionId, BTreeSet<VarId>>,
@@ -77,6 +105,8 @@ pub(crate) struct Names {
     pub(crate) prelude: HashMap<Arc<str>, VarId>,
     /// The variable that holds the module of each file.
     pub(crate) files: Vec<VarId>,
+    /// Functions that are tests of types.
+    tests: HashSet<FunctionId>,
 }
 
 impl Names {
@@ -87,6 +117,11 @@ impl Names {
     /// The variable a name means; nothing for labels that are just labels.
     pub(crate) fn meaning(&self, name: NameId) -> Option<VarId> {
         self.meaning.get(name.0 as usize).copied().flatten()
+    }
+
+    /// What a label means, if it is more than a label.
+    pub(crate) fn label(&self, name: NameId) -> Option<LabelMeaning> {
+        self.labels.get(&name).copied()
     }
 
     /// The variables of outer functions that a function needs passed along, in a fixed order.
@@ -136,6 +171,8 @@ impl Names {
         while at != owner {
             self.uses.entry(at).or_default().insert(var);
             self.vars[var.0 as usize].captured = true;
+            // A test may run wherever its type is known, also before what its guard uses is bound.
+            self.vars[var.0 as usize].hoisted |= self.tests.contains(&at);
             match self.parents.get(&at) {
                 Some(parent) => at = *parent,
                 None => return,
@@ -216,17 +253,20 @@ pub(crate) fn resolve(
 ) -> Result<(), Vec<Diagnostic>> {
     let mut resolver = Resolver { names, scopes: Vec::new(), errors: Vec::new(), unbound: Vec::new(), function };
     resolver.open(false, is_module);
+    resolver.declare_labels(statements);
     for statement in statements {
         resolver.statement(statement);
     }
+    let scope = resolver.scopes.last().expect("the file's scope is open");
+    let (bound, labels) = (scope.bound.clone(), scope.labels.clone());
+    resolver.close();
     if is_prelude {
-        let scope = resolver.scopes.last().expect("the file's scope is open");
-        let bound = scope.bound.clone();
-        resolver.close();
-        names.prelude = bound;
+        names.prelude = bound.into_iter().map(|((text, _), var)| (text, var)).collect();
         return Ok(());
     }
-    resolver.close();
+    if is_module {
+        resolver.names.shared_labels.extend(labels);
+    }
     resolver.report_unbound();
     if resolver.errors.is_empty() { Ok(()) } else { Err(resolver.errors) }
 }
@@ -241,12 +281,17 @@ struct Pending {
     statement: usize,
     /// A label: may stay one.
     is_label: bool,
+    /// Whether the scopes looked at so far include that of the macro it comes from.
+    home_reached: bool,
 }
 
 struct Scope {
     is_function: bool,
     is_module: bool,
-    bound: HashMap<Arc<str>, VarId>,
+    bound: HashMap<Key, VarId>,
+    labels: HashMap<Arc<str>, LabelMeaning>,
+    /// The macros declared here.
+    macros: HashSet<MacroId>,
     /// The statement that declares each variable.
     declared_at: HashMap<VarId, usize>,
     pending: Vec<Pending>,
@@ -268,6 +313,8 @@ impl Resolver<'_> {
             is_function,
             is_module,
             bound: HashMap::new(),
+            labels: HashMap::new(),
+            macros: HashSet::new(),
             declared_at: HashMap::new(),
             pending: Vec::new(),
             definitions: Vec::new(),
@@ -275,10 +322,15 @@ impl Resolver<'_> {
     }
 
     fn close(&mut self) {
-        let scope = self.scopes.pop().expect("scopes are opened and closed in pairs");
-        for mut pending in scope.pending {
-            if pending.through_function
-                && let Some(var) = scope.bound.get(&pending.name.text)
+        let mut scope = self.scopes.pop().expect("scopes are opened and closed in pairs");
+        for mut pending in std::mem::take(&mut scope.pending) {
+            // A name of a macro's body passes by until the scope that declares the macro.
+            pending.home_reached |= pending.name.origin == MacroId(0)
+                || scope.macros.contains(&pending.name.origin)
+                || self.scopes.is_empty();
+            if pending.home_reached
+                && pending.through_function
+                && let Some(var) = scope.bound.get(&key(&pending.name))
             {
                 self.hoist(&pending, *var, &scope.definitions, scope.declared_at.get(var).copied().unwrap_or(0));
                 continue;
@@ -351,7 +403,7 @@ impl Resolver<'_> {
     fn declare(&mut self, name: &Name) -> VarId {
         let var = self.names.new_var(&name.text, self.function, name.id);
         let scope = self.scopes.last_mut().expect("a scope is open");
-        scope.bound.insert(name.text.clone(), var);
+        scope.bound.insert(key(name), var);
         scope.declared_at.insert(var, scope.definitions.len().saturating_sub(1));
         self.names.set(name.id, var);
         self.names.vars[var.0 as usize].assigned = 1;
@@ -361,7 +413,7 @@ impl Resolver<'_> {
     /// Binds a name by assignment: updates the variable of that name, or declares one.
     fn assign(&mut self, name: &Name) -> VarId {
         for scope in self.scopes.iter().rev() {
-            if let Some(var) = scope.bound.get(&name.text).copied() {
+            if let Some(var) = scope.bound.get(&key(name)).copied() {
                 self.names.vars[var.0 as usize].assigned += 1;
                 self.names.set(name.id, var);
                 self.names.note_use(var, self.function);
@@ -375,24 +427,25 @@ impl Resolver<'_> {
     }
 
     fn bind_pattern(&mut self, pattern: &Pattern, by_assignment: bool) {
-        let mut seen: Vec<(Arc<str>, VarId)> = Vec::new();
+        let mut seen: Vec<(Key, VarId)> = Vec::new();
         self.bind_parts(pattern, by_assignment, &mut seen);
     }
 
-    fn bind_parts(&mut self, pattern: &Pattern, by_assignment: bool, seen: &mut Vec<(Arc<str>, VarId)>) {
+    fn bind_parts(&mut self, pattern: &Pattern, by_assignment: bool, seen: &mut Vec<(Key, VarId)>) {
         match &pattern.kind {
             PatternKind::Variable(name) => {
                 // A name twice in a pattern, or once in each alternative, is one variable.
-                if let Some((_, var)) = seen.iter().find(|(text, _)| *text == name.text) {
+                if let Some((_, var)) = seen.iter().find(|(seen, _)| *seen == key(name)) {
                     let var = *var;
                     self.names.vars[var.0 as usize].assigned += 1;
                     self.names.set(name.id, var);
                     return;
                 }
                 let var = if by_assignment { self.assign(name) } else { self.declare(name) };
-                seen.push((name.text.clone(), var));
+                seen.push((key(name), var));
             }
             PatternKind::Discard | PatternKind::Literal(_) => {}
+            PatternKind::MacroVariable(text) => self.stray(text, pattern.span),
             PatternKind::Label { payload, .. } => {
                 if let Some(payload) = payload {
                     self.bind_parts(payload, by_assignment, seen);
@@ -414,7 +467,10 @@ impl Resolver<'_> {
                     self.bind_parts(rest, by_assignment, seen);
                 }
             }
-            PatternKind::Is { pattern, .. } => self.bind_parts(pattern, by_assignment, seen),
+            PatternKind::Is { pattern, ty } => {
+                self.type_(ty, &[]);
+                self.bind_parts(pattern, by_assignment, seen);
+            }
             PatternKind::Where { pattern, guard } => {
                 self.bind_parts(pattern, by_assignment, seen);
                 self.expr(guard);
@@ -425,12 +481,11 @@ impl Resolver<'_> {
     // ---- uses
 
     fn use_name(&mut self, name: &Name, is_label: bool) {
-        for scope in self.scopes.iter().rev() {
-            if let Some(var) = scope.bound.get(&name.text).copied() {
-                self.names.set(name.id, var);
-                self.names.note_use(var, self.function);
-                return;
-            }
+        let bound = self.scopes_of(name).find_map(|scope| scope.bound.get(&key(name)).copied());
+        if let Some(var) = bound {
+            self.names.set(name.id, var);
+            self.names.note_use(var, self.function);
+            return;
         }
         let scope = self.scopes.last_mut().expect("a scope is open");
         scope.pending.push(Pending {
@@ -439,7 +494,18 @@ impl Resolver<'_> {
             through_function: false,
             statement: scope.definitions.len().saturating_sub(1),
             is_label,
+            home_reached: false,
         });
+    }
+
+    /// The scopes a name is looked up in, innermost first.
+    fn scopes_of(&self, name: &Name) -> impl Iterator<Item = &Scope> {
+        let origin = name.origin;
+        let home = match origin {
+            MacroId(0) => self.scopes.len(),
+            _ => self.scopes.iter().rposition(|scope| scope.macros.contains(&origin)).map_or(1, |at| at + 1),
+        };
+        self.scopes[..home.max(1)].iter().rev()
     }
 
     // ---- expressions
@@ -457,6 +523,7 @@ impl Resolver<'_> {
 
     fn statements(&mut self, statements: &[Expr], is_module: bool) {
         self.open(false, is_module);
+        self.declare_labels(statements);
         statements.iter().for_each(|statement| self.statement(statement));
         self.close();
     }
@@ -490,8 +557,8 @@ impl Resolver<'_> {
             }
             ExprKind::Interpolation(parts) | ExprKind::Tuple(parts) => parts.iter().for_each(|part| self.expr(part)),
             ExprKind::Name(name) => self.use_name(name, false),
-            ExprKind::Label { name, payload, .. } => {
-                self.use_name(name, true);
+            ExprKind::Label { name, qualifier, payload } => {
+                self.label(name, qualifier.as_ref());
                 if let Some(payload) = payload {
                     self.expr(payload);
                 }
@@ -501,9 +568,26 @@ impl Resolver<'_> {
             | ExprKind::Negate(inner)
             | ExprKind::Not(inner)
             | ExprKind::Error(inner)
-            | ExprKind::Annotated { value: inner, .. }
-            | ExprKind::Is { value: inner, .. }
+            | ExprKind::Yield(inner)
+            | ExprKind::Switch(inner)
             | ExprKind::Magic { operand: inner, .. } => self.expr(inner),
+            ExprKind::Annotated { value: inner, ty } | ExprKind::Is { value: inner, ty, .. } => {
+                self.expr(inner);
+                self.type_(ty, &[]);
+            }
+            ExprKind::Splice(statements) => statements.iter().for_each(|statement| self.expr(statement)),
+            ExprKind::Syntax(id) => {
+                self.scopes.last_mut().expect("a scope is open").macros.insert(*id);
+            }
+            ExprKind::Effect(_) => {}
+            ExprKind::Type(declaration) => self.type_declaration(declaration),
+            ExprKind::Handle(handler) => self.handler(handler),
+            ExprKind::Fiber { body, id } => self.inside(*id, true, |resolver| resolver.expr(body)),
+            ExprKind::MacroVariable(text) => self.stray(text, expr.span),
+            ExprKind::Repeat(_) => {
+                let message = "`...` only stands in the body of a macro";
+                self.errors.push(Diagnostic::syntax("P0055", expr.span, message));
+            }
             ExprKind::List(items) => {
                 for item in items {
                     match item {
@@ -585,6 +669,152 @@ impl Resolver<'_> {
         self.errors.push(Diagnostic::syntax("P0052", span, "`..` without an expression only stands in patterns"));
     }
 
+    fn stray(&mut self, text: &str, span: Span) {
+        self.errors.push(Diagnostic::syntax("P0055", span, format!("`{text}` only stands for something in its macro")));
+    }
+
+    // ---- labels and types
+
+    /// Labels that statements of a scope declare are known throughout it.
+    fn declare_labels(&mut self, statements: &[Expr]) {
+        for statement in statements {
+            match &statement.kind {
+                ExprKind::Splice(inner) => self.declare_labels(inner),
+                ExprKind::Effect(declaration) => self.declare_label(&declaration.name, LabelMeaning::Effect),
+                ExprKind::Type(declaration) => {
+                    let name = &declaration.name;
+                    let var = self.names.new_var(&name.text, self.function, name.id);
+                    let info = &mut self.names.vars[var.0 as usize];
+                    info.assigned = 1;
+                    info.lambda = Some(declaration.id);
+                    self.names.tests.insert(declaration.id);
+                    self.declare_label(name, LabelMeaning::Declared(var, None));
+                    if let Shape::Union(variants) = &declaration.shape {
+                        let texts = variants.iter().map(|variant| variant.name.text.clone()).collect();
+                        self.names.unions.insert(var, texts);
+                        for (at, variant) in variants.iter().enumerate() {
+                            self.declare_label(&variant.name, LabelMeaning::Declared(var, Some(at)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn declare_label(&mut self, name: &Name, meaning: LabelMeaning) {
+        let scope = self.scopes.last_mut().expect("a scope is open");
+        scope.labels.insert(name.text.clone(), meaning);
+    }
+
+    fn find_label(&self, name: &Name) -> Option<LabelMeaning> {
+        let local = self.scopes_of(name).find_map(|scope| scope.labels.get(&name.text).copied());
+        local.or_else(|| self.names.shared_labels.get(&name.text).copied())
+    }
+
+    fn mean(&mut self, name: &Name, meaning: LabelMeaning) {
+        self.names.labels.insert(name.id, meaning);
+        if let LabelMeaning::Declared(var, _) = meaning {
+            self.names.note_use(var, self.function);
+        }
+    }
+
+    /// A label in an expression: of a declared type or effect, else a constant, else just a label.
+    fn label(&mut self, name: &Name, qualifier: Option<&Name>) {
+        if let Some(qualifier) = qualifier {
+            let Some(LabelMeaning::Declared(var, None)) = self.find_label(qualifier) else { return };
+            let Some(variants) = self.names.unions.get(&var) else { return };
+            match variants.iter().position(|variant| *variant == name.text) {
+                Some(at) => self.mean(name, LabelMeaning::Declared(var, Some(at))),
+                None => {
+                    let message = format!("type `{}` has no variant `{}`", qualifier.text, name.text);
+                    let known = variants.iter().map(|variant| format!("`{variant}`")).collect::<Vec<_>>().join(", ");
+                    self.errors.push(Diagnostic::syntax("P0054", name.span, message).note(format!("it has {known}")));
+                }
+            }
+            return;
+        }
+        match self.find_label(name) {
+            Some(meaning) => self.mean(name, meaning),
+            None => {
+                if matches!(&*name.text, "Raise" | "System") {
+                    self.names.labels.insert(name.id, LabelMeaning::Effect);
+                }
+                self.use_name(name, true);
+            }
+        }
+    }
+
+    fn type_declaration(&mut self, declaration: &TypeDeclaration) {
+        let parameters = &declaration.parameters;
+        self.inside(declaration.id, true, |resolver| match &declaration.shape {
+            Shape::Payload(ty) => resolver.type_(ty, parameters),
+            Shape::Union(variants) => {
+                variants
+                    .iter()
+                    .filter_map(|variant| variant.payload.as_ref())
+                    .for_each(|ty| resolver.type_(ty, parameters));
+            }
+        });
+    }
+
+    /// The declared types that a type names, and its guards.
+    fn type_(&mut self, ty: &Type, parameters: &[Arc<str>]) {
+        match ty {
+            Type::Any(_) | Type::Literal(_) | Type::List(None) => {}
+            Type::Named { name, arguments } => {
+                self.type_name(name, parameters);
+                arguments.iter().for_each(|argument| self.type_(argument, parameters));
+            }
+            Type::Labelled { name, payload } => {
+                self.type_name(name, parameters);
+                self.type_(payload, parameters);
+            }
+            Type::Tuple(items) => items.iter().for_each(|item| self.type_(item, parameters)),
+            Type::List(Some(item)) => self.type_(item, parameters),
+            Type::Record(fields) => fields.iter().for_each(|(_, field)| self.type_(field, parameters)),
+            Type::Function { from, to, .. } => {
+                self.type_(from, parameters);
+                self.type_(to, parameters);
+            }
+            Type::Where { binder, ty, guard } => {
+                self.type_(ty, parameters);
+                self.open(true, false);
+                if let Some(binder) = binder {
+                    self.declare(binder);
+                }
+                self.expr(guard);
+                self.close();
+            }
+        }
+    }
+
+    fn type_name(&mut self, name: &Name, parameters: &[Arc<str>]) {
+        if parameters.contains(&name.text) {
+            return;
+        }
+        if let Some(meaning @ LabelMeaning::Declared(_, None)) = self.find_label(name) {
+            self.mean(name, meaning);
+        }
+    }
+
+    fn handler(&mut self, handler: &Handler) {
+        self.inside(handler.body_id, false, |resolver| resolver.expr(&handler.body));
+        self.inside(handler.clause_id, true, |resolver| {
+            for branch in &handler.branches {
+                resolver.open(false, false);
+                resolver.bind_pattern(&branch.operation, false);
+                resolver.bind_pattern(&branch.continuation, false);
+                branch.guards.iter().for_each(|guard| resolver.expr(guard));
+                resolver.expr(&branch.body);
+                resolver.close();
+            }
+        });
+        if let Some(done) = &handler.done {
+            self.inside(handler.done_id, true, |resolver| resolver.branch(done));
+        }
+    }
+
     fn branch(&mut self, branch: &Branch) {
         self.open(false, false);
         self.bind_pattern(&branch.pattern, false);
@@ -615,7 +845,7 @@ impl Resolver<'_> {
     }
 
     fn label_member(&mut self, label: &Name, member: &Arc<str>) {
-        let bound = self.scopes.iter().rev().any(|scope| scope.bound.contains_key(&label.text));
+        let bound = self.scopes_of(label).any(|scope| scope.bound.contains_key(&key(label)));
         if bound {
             return self.use_name(label, true);
         }

@@ -1,19 +1,26 @@
 //! The parser: tokens to tree, one pass in text order (reference, section 4).
 //!
-//! The grammar is context dependent in two ways that both need the text order: soft words (`if`, `match`, `try`, ...) are ordinary names in the scope of a
-//! variable of that name, so the parser keeps the names declared so far; and in the head of `if`, `match`, `for` and their like a brace
-//! cannot start an argument.
+//! The grammar is context dependent in three ways that all need the text order: soft words (`if`, `match`, `try`, ...) are ordinary names in
+//! the scope of a variable of that name, so the parser keeps what names [mean](scope); in the head of `if`, `match`, `for` and their like a
+//! brace cannot start an argument; and forms with a pseudokeyword belong to [macros].
 
+mod declarations;
+mod effects;
+mod expand;
 mod forms;
+pub(crate) mod macros;
 mod operands;
 mod patterns;
+pub(crate) mod scope;
 mod types;
+mod uses;
 
 use crate::lexer::{Token, TokenKind};
-use crate::tree::{BinaryOp, Expr, ExprKind, FunctionId, Literal, Name, NameId};
+use crate::tree::{BinaryOp, Expr, ExprKind, FunctionId, Literal, MacroId, Name, NameId};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::source::{SourceId, Span};
-use std::collections::HashSet;
+use scope::{Declared, Scope};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Expressions nest at most this deep.
@@ -30,6 +37,12 @@ pub(crate) trait Loader {
 
     /// The names a loaded file declares at its top level.
     fn exports(&self, file: usize) -> Vec<Arc<str>>;
+
+    /// What a label was declared to be at the top level of a loaded file.
+    fn label(&self, name: &str) -> Option<Declared>;
+
+    /// The macros a loaded file declares at its top level.
+    fn macros(&self, file: usize) -> Vec<Rc<macros::Macro>>;
 }
 
 /// Numbers given out while a program is parsed.
@@ -37,12 +50,25 @@ pub(crate) trait Loader {
 pub(crate) struct Counters {
     names: u32,
     functions: u32,
+    macros: u32,
+    marks: u32,
 }
 
 impl Counters {
     pub(crate) fn name(&mut self) -> NameId {
         self.names += 1;
         NameId(self.names - 1)
+    }
+
+    fn macro_id(&mut self) -> MacroId {
+        self.macros += 1;
+        MacroId(self.macros)
+    }
+
+    /// A mark for the names that one expansion binds.
+    fn mark(&mut self) -> u32 {
+        self.marks += 1;
+        self.marks
     }
 
     pub(crate) fn function(&mut self) -> FunctionId {
@@ -58,7 +84,7 @@ pub(crate) struct Parser<'a> {
     pub(super) end: u32,
     pub(super) counters: &'a mut Counters,
     pub(super) loader: &'a mut dyn Loader,
-    pub(super) scopes: &'a mut Vec<HashSet<Arc<str>>>,
+    pub(super) scopes: &'a mut Vec<Scope>,
     /// In a head: `{` starts no operand.
     pub(super) head: bool,
     /// Words that end an expression here: `in`, `with`.
@@ -76,7 +102,7 @@ impl<'a> Parser<'a> {
         end: u32,
         counters: &'a mut Counters,
         loader: &'a mut dyn Loader,
-        scopes: &'a mut Vec<HashSet<Arc<str>>>,
+        scopes: &'a mut Vec<Scope>,
         trusted: bool,
     ) -> Result<Vec<Expr>> {
         let mut parser =
@@ -84,7 +110,52 @@ impl<'a> Parser<'a> {
         parser.statements()
     }
 
+    /// A parser of some of the tokens, in the same scopes.
+    pub(super) fn part<'b>(&'b mut self, tokens: &'b [Token], end: u32) -> Parser<'b> {
+        Parser {
+            tokens,
+            at: 0,
+            source: self.source,
+            end,
+            counters: self.counters,
+            loader: self.loader,
+            scopes: self.scopes,
+            head: false,
+            stop: None,
+            depth: self.depth,
+            trusted: self.trusted,
+        }
+    }
+
+    /// Parses the whole of some tokens as one expression.
+    pub(super) fn whole(&mut self, tokens: &[Token], end: u32) -> Result<Expr> {
+        let mut part = self.part(tokens, end);
+        let parsed = part.expr()?;
+        match part.kind() {
+            None => Ok(parsed),
+            Some(_) => part.error("P0031", format!("unexpected {}", part.describe())),
+        }
+    }
+
     // ---- tokens
+
+    /// The place of the bracket that closes the one at `open`. The layout pass made sure that there is one.
+    pub(super) fn close_of(&self, open: usize) -> usize {
+        let mut depth = 0;
+        for (at, token) in self.tokens.iter().enumerate().skip(open) {
+            match token.kind {
+                TokenKind::Open(_) => depth += 1,
+                TokenKind::Close(_) => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return at;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.tokens.len().saturating_sub(1)
+    }
 
     pub(super) fn kind(&self) -> Option<&'a TokenKind> {
         self.tokens.get(self.at).map(|token| &token.kind)
@@ -166,25 +237,6 @@ impl<'a> Parser<'a> {
         self.error("P0031", format!("unexpected {}", self.describe()))
     }
 
-    // ---- scopes
-
-    pub(super) fn declare(&mut self, name: &Arc<str>) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.clone());
-        }
-    }
-
-    pub(super) fn is_declared(&self, name: &str) -> bool {
-        self.scopes.iter().rev().any(|scope| scope.contains(name))
-    }
-
-    pub(super) fn scoped<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.scopes.push(HashSet::new());
-        let parsed = parse(self);
-        self.scopes.pop();
-        parsed
-    }
-
     /// Parses what is in brackets: neither head nor stop word of the outside count.
     pub(super) fn fresh<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let (head, stop) = (std::mem::replace(&mut self.head, false), self.stop.take());
@@ -194,7 +246,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn name(&mut self, text: &Arc<str>, span: Span) -> Name {
-        Name { text: text.clone(), id: self.counters.name(), span }
+        Name { text: text.clone(), mark: 0, origin: MacroId(0), id: self.counters.name(), span }
     }
 
     pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -219,7 +271,17 @@ impl<'a> Parser<'a> {
             if self.kind().is_none() || self.is_close() {
                 return Ok(statements);
             }
-            statements.push(self.statement()?);
+            let mut statement = self.statement()?;
+            if self.is_op("...") {
+                self.at += 1;
+                let span = statement.span;
+                statement = Expr { kind: ExprKind::Repeat(Box::new(statement)), span };
+            }
+            // What a macro became has no scope of its own.
+            match statement.kind {
+                ExprKind::Splice(spliced) if !spliced.is_empty() => statements.extend(spliced),
+                _ => statements.push(statement),
+            }
             if !self.is_separator() && self.kind().is_some() && !self.is_close() {
                 return self.error("P0031", format!("unexpected {}", self.describe()));
             }
@@ -230,10 +292,9 @@ impl<'a> Parser<'a> {
         if let Some(TokenKind::Ident(word)) = self.kind() {
             match &**word {
                 "use" => return self.use_statement(),
-                "syntax" | "type" | "effect" => {
-                    return self
-                        .error("P0090", format!("`{word}` declarations are not part of this version of the language"));
-                }
+                "syntax" => return self.syntax_statement(),
+                "type" => return self.type_statement(),
+                "effect" => return self.effect_statement(),
                 _ => {}
             }
         }
@@ -278,13 +339,13 @@ impl<'a> Parser<'a> {
     pub(super) fn lambda(&mut self) -> Result<Expr> {
         self.deeper(|parser| {
             let start = parser.span();
-            let mut left = parser.compose()?;
+            let mut left = parser.form()?;
             if parser.take_op(":") {
                 let ty = parser.type_(false)?;
                 left = Expr { kind: ExprKind::Annotated { value: Box::new(left), ty }, span: parser.since(start) };
             }
             if parser.take_op("|") {
-                let guard = Box::new(parser.compose()?);
+                let guard = Box::new(parser.form()?);
                 left = Expr { kind: ExprKind::Guarded { value: Box::new(left), guard }, span: parser.since(start) };
             }
             if parser.take_op("->") {
@@ -292,6 +353,14 @@ impl<'a> Parser<'a> {
             }
             Ok(left)
         })
+    }
+
+    /// A use of a macro, or an expression of operators.
+    pub(super) fn form(&mut self) -> Result<Expr> {
+        match self.macro_use()? {
+            Some(expansion) => Ok(expansion),
+            None => self.compose(),
+        }
     }
 
     // ---- operators, loosest first

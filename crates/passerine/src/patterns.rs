@@ -1,17 +1,17 @@
-//! Patterns as tests and bindings (reference, sections 10 and 11).
+//! Patterns as tests and bindings (reference, section 10).
 //!
 //! A test that fails jumps: in branches to the next branch, elsewhere to a block that raises `Match` with what was expected and what
 //! was found.
 
 use crate::lower::Lowerer;
-use crate::tree::{Literal, Pattern, PatternKind, Type};
+use crate::tree::{Literal, Pattern, PatternKind};
 use qualm_ir::builder::Label;
 use qualm_ir::op::Op;
 use qualm_ir::types::{Reg, Type as RegType, kind_number};
 
 /// Where a failed test goes.
 #[derive(Clone, Copy)]
-enum Miss {
+pub(crate) enum Miss {
     /// To this label.
     Go(Label),
     /// To this label, with a message and the value it is about.
@@ -53,7 +53,7 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn miss(&mut self, miss: Miss, message: &str, value: Reg) {
+    pub(crate) fn miss(&mut self, miss: Miss, message: &str, value: Reg) {
         match miss {
             Miss::Go(label) => self.builder().jump(label, Vec::new()),
             Miss::Tell(label) => {
@@ -64,7 +64,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Goes on if `c` holds, else misses.
-    fn test(&mut self, c: Reg, miss: Miss, message: &str, value: Reg) {
+    pub(crate) fn test(&mut self, c: Reg, miss: Miss, message: &str, value: Reg) {
         let pass = self.builder().label(&[]);
         match miss {
             Miss::Go(label) => self.builder().branch(c, pass, label),
@@ -78,9 +78,10 @@ impl<'a> Lowerer<'a> {
         self.builder().place(pass);
     }
 
-    fn bind(&mut self, pattern: &'a Pattern, value: Reg, miss: Miss) {
+    pub(crate) fn bind(&mut self, pattern: &'a Pattern, value: Reg, miss: Miss) {
         match &pattern.kind {
-            PatternKind::Discard => {}
+            // A stray variable of a macro was reported when names were resolved.
+            PatternKind::Discard | PatternKind::MacroVariable(_) => {}
             PatternKind::Variable(name) => self.bind_variable(name.id, value),
             PatternKind::Literal(literal) => {
                 let expected = self.literal_reg(literal);
@@ -134,13 +135,7 @@ impl<'a> Lowerer<'a> {
             }
             PatternKind::Or(alternatives) => self.bind_alternatives(alternatives, value, miss),
             PatternKind::Is { pattern, ty } => {
-                let fail = self.builder().label(&[]);
-                self.type_test(ty, value, fail);
-                let pass = self.builder().label(&[]);
-                self.builder().jump(pass, Vec::new());
-                self.builder().place(fail);
-                self.miss(miss, &format!("expected {}, found ", type_name(ty)), value);
-                self.builder().place(pass);
+                self.type_test(ty, None, value, miss);
                 self.bind(pattern, value, miss);
             }
             PatternKind::Where { pattern, guard } => {
@@ -237,23 +232,17 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn go_to(&mut self, label: Label) {
+    pub(crate) fn go_to(&mut self, label: Label) {
         self.builder().jump(label, Vec::new());
     }
 
-    fn is_kind(&mut self, value: Reg, name: &str) -> Reg {
+    pub(crate) fn is_kind(&mut self, value: Reg, name: &str) -> Reg {
         let kind = self.push(Op::ValKind { v: value });
         let wanted = self.push(Op::IntConst { value: kind_number(name) });
         self.push(Op::IntEq { a: kind, b: wanted })
     }
 
-    fn demand(&mut self, c: Reg, miss: Label) {
-        let pass = self.builder().label(&[]);
-        self.builder().branch(c, pass, miss);
-        self.builder().place(pass);
-    }
-
-    fn demand_any(&mut self, value: Reg, kinds: &[&str], miss: Label) {
+    pub(crate) fn demand_any(&mut self, value: Reg, kinds: &[&str], miss: Label) {
         let pass = self.builder().label(&[]);
         for (at, kind) in kinds.iter().enumerate() {
             let c = self.is_kind(value, kind);
@@ -267,123 +256,9 @@ impl<'a> Lowerer<'a> {
         }
         self.builder().place(pass);
     }
-
-    /// Goes on if a value has a type, else to `miss`.
-    pub(crate) fn type_test(&mut self, ty: &Type, value: Reg, miss: Label) {
-        match ty {
-            Type::Any => {}
-            Type::Literal(literal) => {
-                let b = self.literal_reg(literal);
-                let c = self.push(Op::ValEq { a: value, b });
-                self.demand(c, miss);
-            }
-            Type::Tuple(items) => {
-                let c = self.push(Op::TupleIs { v: value, size: items.len() as i64 });
-                self.demand(c, miss);
-                for (index, item) in (0..).zip(items) {
-                    let reg = self.push(Op::TupleGet { tuple: value, index });
-                    self.type_test(item, reg, miss);
-                }
-            }
-            Type::List(item) => {
-                let c = self.is_kind(value, "List");
-                self.demand(c, miss);
-                if let Some(item) = item {
-                    self.test_items(item, value, miss);
-                }
-            }
-            Type::Record(fields) => {
-                let c = self.push(Op::RecordIs { v: value });
-                self.demand(c, miss);
-                for (name, field) in fields {
-                    let c = self.push(Op::RecordHas { v: value, name: name.clone() });
-                    self.demand(c, miss);
-                    let reg = self.push(Op::RecordGet { v: value, name: name.clone() });
-                    self.type_test(field, reg, miss);
-                }
-            }
-            Type::Function => self.demand_any(value, &["Function", "Continuation"], miss),
-            Type::Labelled { name, payload } => {
-                let c = self.push(Op::LabelIs { v: value, name: name.clone() });
-                self.demand(c, miss);
-                let reg = self.push(Op::LabelPayload { v: value });
-                self.type_test(payload, reg, miss);
-            }
-            Type::Named { name, arguments } => self.named_type_test(name, arguments, value, miss),
-        }
-    }
-
-    fn named_type_test(&mut self, name: &str, arguments: &[Type], value: Reg, miss: Label) {
-        let one = |lowerer: &mut Self, kind: &str| {
-            let c = lowerer.is_kind(value, kind);
-            lowerer.demand(c, miss);
-        };
-        match name {
-            "Any" => {}
-            "Integer" | "Int" => one(self, "Integer"),
-            "Nat" | "Natural" => {
-                one(self, "Integer");
-                let zero = self.literal_reg(&Literal::Integer(0));
-                let c = self.push(Op::ValLe { a: zero, b: value });
-                self.demand(c, miss);
-            }
-            "Float" | "Real" => one(self, "Float"),
-            "String" => one(self, "String"),
-            "Boolean" | "Bool" => one(self, "Boolean"),
-            "Unit" => one(self, "Unit"),
-            "Record" => one(self, "Record"),
-            "Range" => one(self, "Range"),
-            "Map" => one(self, "Map"),
-            "Tuple" => self.demand_any(value, &["Tuple", "Unit"], miss),
-            "Function" => self.demand_any(value, &["Function", "Continuation"], miss),
-            "List" => {
-                one(self, "List");
-                if let Some(item) = arguments.first() {
-                    self.test_items(item, value, miss);
-                }
-            }
-            "Option" => self.variant_test(&[("Some", arguments.first())], Some("None"), value, miss),
-            "Result" => self.variant_test(&[("Ok", arguments.first()), ("Error", arguments.get(1))], None, value, miss),
-            _ if name.chars().count() == 1 => {}
-            _ => {
-                let c = self.push(Op::LabelIs { v: value, name: name.into() });
-                self.demand(c, miss);
-            }
-        }
-    }
-
-    fn variant_test(&mut self, variants: &[(&str, Option<&Type>)], bare: Option<&str>, value: Reg, miss: Label) {
-        let pass = self.builder().label(&[]);
-        for (name, payload) in variants {
-            let (this, next) = (self.builder().label(&[]), self.builder().label(&[]));
-            let c = self.push(Op::LabelIs { v: value, name: (*name).into() });
-            self.builder().branch(c, this, next);
-            self.builder().place(this);
-            if let Some(payload) = payload {
-                let reg = self.push(Op::LabelPayload { v: value });
-                self.type_test(payload, reg, miss);
-            }
-            self.builder().jump(pass, Vec::new());
-            self.builder().place(next);
-        }
-        match bare {
-            Some(bare) => {
-                let c = self.push(Op::LabelIs { v: value, name: bare.into() });
-                self.builder().branch(c, pass, miss);
-            }
-            None => self.builder().jump(miss, Vec::new()),
-        }
-        self.builder().place(pass);
-    }
-
-    /// Tests every item of a list with a function made for the purpose.
-    fn test_items(&mut self, item: &Type, list: Reg, miss: Label) {
-        let c = self.items_test(item, list);
-        self.demand(c, miss);
-    }
 }
 
-fn literal_name(literal: &Literal) -> String {
+pub(crate) fn literal_name(literal: &Literal) -> String {
     match literal {
         Literal::Unit => "()".into(),
         Literal::Boolean(value) => value.to_string(),
@@ -407,27 +282,5 @@ fn literal_name(literal: &Literal) -> String {
             out.push('"');
             out
         }
-    }
-}
-
-/// A type as messages write it.
-pub(crate) fn type_name(ty: &Type) -> String {
-    let all = |types: &[Type]| types.iter().map(type_name).collect::<Vec<_>>().join(", ");
-    match ty {
-        Type::Any => "_".into(),
-        Type::Named { name, arguments } if arguments.is_empty() => name.to_string(),
-        Type::Named { name, arguments } => {
-            format!("{name} {}", arguments.iter().map(type_name).collect::<Vec<_>>().join(" "))
-        }
-        Type::Labelled { name, payload } => format!("{name} {}", type_name(payload)),
-        Type::Literal(literal) => literal_name(literal),
-        Type::Tuple(items) => format!("({})", all(items)),
-        Type::List(None) => "[]".into(),
-        Type::List(Some(item)) => format!("[{}]", type_name(item)),
-        Type::Record(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(name, ty)| format!("{name}: {}", type_name(ty))).collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        Type::Function => "Function".into(),
     }
 }

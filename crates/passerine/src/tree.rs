@@ -11,11 +11,19 @@ pub struct NameId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FunctionId(pub u32);
 
+/// A macro, numbered through the whole program from 1; 0 is none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MacroId(pub u32);
+
 /// A name where it stands.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Name {
     /// Its text.
     pub text: Arc<str>,
+    /// The expansion whose body binds it, 0 for none: names of different expansions are different names.
+    pub mark: u32,
+    /// The macro whose body it comes from, if that does not bind it: it means what it means where that macro is declared.
+    pub origin: MacroId,
     /// Its number.
     pub id: NameId,
     /// Where it stands.
@@ -91,6 +99,76 @@ pub struct Lambda {
     pub id: FunctionId,
 }
 
+/// A `handle` expression.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Handler {
+    /// What is handled.
+    pub body: Expr,
+    /// The function that is.
+    pub body_id: FunctionId,
+    /// The operation branches, in order.
+    pub branches: Vec<HandlerBranch>,
+    /// The function they are.
+    pub clause_id: FunctionId,
+    /// The `return` branch.
+    pub done: Option<Branch>,
+    /// The function that is.
+    pub done_id: FunctionId,
+}
+
+/// A branch of a handler: `(operation, continuation) | guard -> body`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HandlerBranch {
+    /// What it takes.
+    pub operation: Pattern,
+    /// Its name for the rest of the handled expression.
+    pub continuation: Pattern,
+    /// What must be true too.
+    pub guards: Vec<Expr>,
+    /// What it gives.
+    pub body: Expr,
+}
+
+/// A `type` declaration.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TypeDeclaration {
+    /// Its name.
+    pub name: Name,
+    /// Names that stand for types in it.
+    pub parameters: Vec<Arc<str>>,
+    /// What it says.
+    pub shape: Shape,
+    /// The function that its tests are, for what their guards use.
+    pub id: FunctionId,
+}
+
+/// What a `type` declaration says.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Shape {
+    /// The payload of the label of that name has this type.
+    Payload(Type),
+    /// One of these labels.
+    Union(Vec<Variant>),
+}
+
+/// A variant of a union.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Variant {
+    /// Its label.
+    pub name: Name,
+    /// The type of its payload; unit if there is none.
+    pub payload: Option<Type>,
+}
+
+/// An `effect` declaration.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EffectDeclaration {
+    /// Its label.
+    pub name: Name,
+    /// The types of its payload and of what performing it gives.
+    pub ty: Option<Type>,
+}
+
 /// A branch of a `match`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Branch {
@@ -120,7 +198,7 @@ pub enum ExprKind {
     Name(Name),
     Label {
         name: Name,
-        qualifier: Option<Arc<str>>,
+        qualifier: Option<Name>,
         payload: Option<Box<Expr>>,
     },
     LabelMember {
@@ -193,6 +271,23 @@ pub enum ExprKind {
         id: FunctionId,
     },
     Error(Box<Expr>),
+    Handle(Box<Handler>),
+    Fiber {
+        body: Box<Expr>,
+        id: FunctionId,
+    },
+    Yield(Box<Expr>),
+    Switch(Box<Expr>),
+    Type(Box<TypeDeclaration>),
+    Effect(Box<EffectDeclaration>),
+    /// The declaration of a macro.
+    Syntax(MacroId),
+    /// Statements without a scope of their own: what a macro became.
+    Splice(Vec<Expr>),
+    /// A variable of a macro, in its body.
+    MacroVariable(Arc<str>),
+    /// `e...` in the body of a macro.
+    Repeat(Box<Expr>),
     Magic {
         name: Arc<str>,
         operand: Box<Expr>,
@@ -229,13 +324,31 @@ pub enum PatternKind {
     Variable(Name),
     Discard,
     Literal(Literal),
-    Label { name: Arc<str>, payload: Option<Box<Pattern>> },
+    /// A variable of a macro, in its body.
+    MacroVariable(Arc<str>),
+    Label {
+        name: Arc<str>,
+        payload: Option<Box<Pattern>>,
+    },
     Tuple(Vec<Pattern>),
-    List { before: Vec<Pattern>, rest: Option<Option<Box<Pattern>>>, after: Vec<Pattern> },
-    Record { fields: Vec<(Arc<str>, Pattern)>, rest: Option<Box<Pattern>> },
+    List {
+        before: Vec<Pattern>,
+        rest: Option<Option<Box<Pattern>>>,
+        after: Vec<Pattern>,
+    },
+    Record {
+        fields: Vec<(Arc<str>, Pattern)>,
+        rest: Option<Box<Pattern>>,
+    },
     Or(Vec<Pattern>),
-    Is { pattern: Box<Pattern>, ty: Type },
-    Where { pattern: Box<Pattern>, guard: Box<Expr> },
+    Is {
+        pattern: Box<Pattern>,
+        ty: Type,
+    },
+    Where {
+        pattern: Box<Pattern>,
+        guard: Box<Expr>,
+    },
 }
 
 impl Pattern {
@@ -243,7 +356,7 @@ impl Pattern {
     pub fn for_each_binder<'a>(&'a self, visit: &mut dyn FnMut(&'a Name)) {
         match &self.kind {
             PatternKind::Variable(name) => visit(name),
-            PatternKind::Discard | PatternKind::Literal(_) => {}
+            PatternKind::Discard | PatternKind::Literal(_) | PatternKind::MacroVariable(_) => {}
             PatternKind::Label { payload, .. } => {
                 if let Some(payload) = payload {
                     payload.for_each_binder(visit);
@@ -282,12 +395,30 @@ impl Pattern {
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs, reason = "each is a form of the reference, section 4")]
 pub enum Type {
-    Any,
-    Named { name: Arc<str>, arguments: Vec<Type> },
-    Labelled { name: Arc<str>, payload: Box<Type> },
+    /// `_`, or a variable.
+    Any(Option<Arc<str>>),
+    Named {
+        name: Name,
+        arguments: Vec<Type>,
+    },
+    Labelled {
+        name: Name,
+        payload: Box<Type>,
+    },
     Literal(Literal),
     Tuple(Vec<Type>),
     List(Option<Box<Type>>),
+    /// The fields, and whether others may be there is not tested: they always may.
     Record(Vec<(Arc<str>, Type)>),
-    Function,
+    Function {
+        from: Box<Type>,
+        to: Box<Type>,
+        effects: Vec<Arc<str>>,
+    },
+    /// `binder: ty | guard`
+    Where {
+        binder: Option<Name>,
+        ty: Box<Type>,
+        guard: Box<Expr>,
+    },
 }

@@ -56,7 +56,7 @@ impl<'a> Lowerer<'a> {
         let captures = self.registers(&vars);
         let arity = match self.bodies[&function] {
             Body::Lambda(lambda, _) => Self::part_arity(lambda, 0),
-            Body::Try(_) => 1,
+            Body::Thunk(..) => 1,
         };
         Callee::Known(index, captures, arity)
     }
@@ -134,6 +134,10 @@ impl<'a> Lowerer<'a> {
     }
 
     pub(super) fn call_tail(&mut self, expr: &'a Expr) {
+        if let Some(argument) = self.resumed_in_place(expr) {
+            let value = self.expr(argument);
+            return self.f.builder.end(Op::Return { value });
+        }
         if let Some(value) = self.inlined(expr) {
             return self.f.builder.end(Op::Return { value });
         }

@@ -2,8 +2,10 @@
 
 use super::{Frame, Join, Lowerer, for_each_child, signature};
 use crate::names::{Storage, VarId};
+use crate::patterns::Miss;
 use crate::tree::{BinaryOp, Branch, Expr, ExprKind, Literal, Pattern};
 use qualm_ir::builder::{FunctionBuilder, Label, OpenEnd};
+use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
 use qualm_ir::source::Span;
 use qualm_ir::types::{FunctionIndex, Reg, Signature, Type};
@@ -27,6 +29,11 @@ impl<'a> Lowerer<'a> {
     /// The statements of a block; the value of the last one is wanted.
     pub(super) fn body_statements(&mut self, statements: &'a [Expr], join: Join) -> Reg {
         self.make_hoisted(statements);
+        self.splice(statements, join)
+    }
+
+    /// The same without a scope of their own.
+    pub(super) fn splice(&mut self, statements: &'a [Expr], join: Join) -> Reg {
         let Some((last, before)) = statements.split_last() else {
             let unit = self.unit();
             if let Join::Tail = join {
@@ -62,7 +69,12 @@ impl<'a> Lowerer<'a> {
                     }
                 }
                 // Inner scopes make their own.
-                ExprKind::Block(_) | ExprKind::Module(_) | ExprKind::Lambda(_) => {}
+                ExprKind::Block(_)
+                | ExprKind::Module(_)
+                | ExprKind::Lambda(_)
+                | ExprKind::Try { .. }
+                | ExprKind::Fiber { .. }
+                | ExprKind::Handle(_) => {}
                 _ => for_each_child(expr, &mut |child| open.push(child)),
             }
         }
@@ -120,7 +132,7 @@ impl<'a> Lowerer<'a> {
             ExprKind::Is { value, ty, negated } => {
                 let value = self.expr(value);
                 let (yes, no) = if *negated { (no, yes) } else { (yes, no) };
-                self.type_test(ty, value, no);
+                self.type_test(ty, None, value, Miss::Go(no));
                 return self.go(yes);
             }
             _ => {}
@@ -315,52 +327,68 @@ impl<'a> Lowerer<'a> {
 
     /// Variables of the present function that an expression uses, and those it assigns.
     fn loop_vars(&self, parts: &[&'a Expr]) -> (BTreeSet<VarId>, BTreeSet<VarId>) {
-        let (mut used, mut assigned) = (BTreeSet::new(), BTreeSet::new());
+        let (mut used, mut assigned) = (self.uses_of(parts), BTreeSet::new());
         let mut open: Vec<&Expr> = parts.to_vec();
-        let mut patterns: Vec<&Pattern> = Vec::new();
         while let Some(expr) = open.pop() {
-            match &expr.kind {
-                ExprKind::Name(name) | ExprKind::Label { name, .. } | ExprKind::LabelMember { label: name, .. } => {
-                    self.use_in_loop(name.id, &mut used);
-                }
-                ExprKind::Field { field, or_call: true, .. } => self.use_in_loop(field.id, &mut used),
-                ExprKind::Lambda(lambda) => {
-                    used.extend(self.names.captures(lambda.id));
-                    continue;
-                }
-                ExprKind::Try { id, .. } => {
-                    used.extend(self.names.captures(*id));
-                    continue;
-                }
-                ExprKind::File(number) => {
-                    used.insert(self.names.files[*number]);
-                    used.extend(self.names.captures(self.files[*number].function));
-                }
-                ExprKind::Assign { pattern, .. } => patterns.push(pattern),
-                ExprKind::For { pattern, .. } => patterns.push(pattern),
-                ExprKind::Use(with) => {
-                    patterns.extend(with.fields.iter().flatten().map(|(_, pattern)| pattern));
-                    patterns.extend(&with.whole);
-                }
-                ExprKind::Match { branches, .. } => patterns.extend(branches.iter().map(|branch| &branch.pattern)),
-                _ => {}
+            if is_function(expr) {
+                continue;
             }
-            for pattern in patterns.drain(..) {
-                pattern.for_each_binder(&mut |name| {
-                    if let Some(var) = self.names.meaning(name.id) {
-                        assigned.insert(var);
-                        used.insert(var);
-                    }
-                });
+            for pattern in own_patterns(expr) {
+                pattern.for_each_binder(&mut |name| assigned.extend(self.names.meaning(name.id)));
                 let mut guards = Vec::new();
                 super::guards(pattern, &mut guards);
                 open.extend(guards.into_iter().map(|(guard, _)| guard));
             }
             for_each_child(expr, &mut |child| open.push(child));
         }
+        used.extend(&assigned);
         used.retain(|var| self.f.env.contains_key(var));
         assigned.retain(|var| used.contains(var) && self.names.var(*var).storage() == Storage::Register);
         (used, assigned)
+    }
+
+    /// Variables that expressions use, and those that functions in them capture.
+    pub(super) fn uses_of(&self, parts: &[&'a Expr]) -> BTreeSet<VarId> {
+        let mut used = BTreeSet::new();
+        let mut open: Vec<&'a Expr> = parts.to_vec();
+        while let Some(expr) = open.pop() {
+            let captured = |used: &mut BTreeSet<VarId>, id| used.extend(self.names.captures(id));
+            match &expr.kind {
+                ExprKind::Label { name, .. } => {
+                    self.use_in_loop(name.id, &mut used);
+                    self.label_uses(name, &mut used);
+                }
+                ExprKind::Name(name) | ExprKind::LabelMember { label: name, .. } => {
+                    self.use_in_loop(name.id, &mut used)
+                }
+                ExprKind::Field { field, or_call: true, .. } => self.use_in_loop(field.id, &mut used),
+                ExprKind::Lambda(lambda) => captured(&mut used, lambda.id),
+                ExprKind::Try { id, .. } | ExprKind::Fiber { id, .. } => captured(&mut used, *id),
+                ExprKind::Handle(handler) => {
+                    for id in [handler.body_id, handler.clause_id, handler.done_id] {
+                        captured(&mut used, id);
+                    }
+                }
+                ExprKind::File(number) => {
+                    used.insert(self.names.files[*number]);
+                    captured(&mut used, self.files[*number].function);
+                }
+                _ => {}
+            }
+            let mut types = Vec::new();
+            super::types::own_types(expr, &mut types);
+            for pattern in own_patterns(expr) {
+                super::types::pattern_types(pattern, &mut types);
+                let mut guards = Vec::new();
+                super::guards(pattern, &mut guards);
+                open.extend(guards.into_iter().map(|(guard, _)| guard));
+            }
+            types.into_iter().for_each(|ty| self.type_uses(ty, &mut used));
+            if !is_function(expr) {
+                for_each_child(expr, &mut |child| open.push(child));
+            }
+        }
+        used
     }
 
     fn use_in_loop(&self, name: crate::tree::NameId, used: &mut BTreeSet<VarId>) {
@@ -445,8 +473,7 @@ impl<'a> Lowerer<'a> {
     pub(super) fn for_loop(&mut self, pattern: &'a Pattern, items: &'a Expr, body: &'a Expr) -> Reg {
         let v = self.expr(items);
         self.at(items.span);
-        let seq = self.f.builder.push(Op::SeqNew { v });
-        let length = self.f.builder.push(Op::SeqLen { seq });
+        let (seq, length) = self.iterated(v);
         let zero = self.int_const(0);
         let mut guards = Vec::new();
         super::guards(pattern, &mut guards);
@@ -454,12 +481,17 @@ impl<'a> Lowerer<'a> {
         parts.extend(guards.into_iter().map(|(guard, _)| guard));
         let (this, outer, params) = self.open_loop(&parts, &[Type::Val, Type::Int, Type::Int]);
         let [inner, index, end] = params[..] else { unreachable!("three parameters were asked for") };
-        let (go, stop) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let (go, no_item, stop) = (self.f.builder.label(&[]), self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let run = self.f.builder.label(&[Type::Val]);
         let c = self.f.builder.push(Op::IntLt { a: index, b: end });
-        self.f.builder.branch(c, go, stop);
-        let env = self.f.env.clone();
+        self.f.builder.branch(c, go, no_item);
         self.f.builder.place(go);
         let item = self.f.builder.push(Op::SeqGet { seq: inner, index });
+        self.f.builder.jump(run, vec![item]);
+        self.f.builder.place(no_item);
+        self.next_of_fiber(inner, end, run, stop);
+        let env = self.f.env.clone();
+        let item = self.f.builder.place(run)[0];
         self.renew_pattern(pattern);
         self.bind_or_raise(pattern, item);
         self.expr(body);
@@ -469,5 +501,60 @@ impl<'a> Lowerer<'a> {
         self.f.env = env;
         self.f.builder.place(stop);
         self.close_loop(this, outer, vec![seq, zero, length])
+    }
+
+    /// What `for` goes through and its length, which is -1 for a fiber.
+    fn iterated(&mut self, v: Reg) -> (Reg, Reg) {
+        let (fiber, other) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let join = self.f.builder.label(&[Type::Val, Type::Int]);
+        let c = self.is_kind(v, "Fiber");
+        self.f.builder.branch(c, fiber, other);
+        self.f.builder.place(fiber);
+        let none = self.int_const(-1);
+        self.f.builder.jump(join, vec![v, none]);
+        self.f.builder.place(other);
+        let seq = self.f.builder.push(Op::SeqNew { v });
+        let length = self.f.builder.push(Op::SeqLen { seq });
+        self.f.builder.jump(join, vec![seq, length]);
+        let params = self.f.builder.place(join);
+        (params[0], params[1])
+    }
+
+    fn is_done(&mut self, fiber: Reg) -> Reg {
+        let status = self.native(Native::CoroutineStatus, vec![fiber]);
+        self.f.builder.push(Op::LabelIs { v: status, name: "Done".into() })
+    }
+
+    /// Calls a fiber for its next item; its final value is none.
+    fn next_of_fiber(&mut self, fiber: Reg, end: Reg, run: Label, stop: Label) {
+        let (open, call, some) = (self.f.builder.label(&[]), self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let zero = self.int_const(0);
+        let c = self.f.builder.push(Op::IntLt { a: end, b: zero });
+        self.f.builder.branch(c, open, stop);
+        self.f.builder.place(open);
+        let c = self.is_done(fiber);
+        self.f.builder.branch(c, stop, call);
+        self.f.builder.place(call);
+        let unit = self.unit();
+        let item = self.f.builder.push(Op::Apply { f: fiber, args: vec![unit] });
+        let c = self.is_done(fiber);
+        self.f.builder.branch(c, stop, some);
+        self.f.builder.place(some);
+        self.f.builder.jump(run, vec![item]);
+    }
+}
+
+/// Whether the parts of an expression belong to functions of their own.
+fn is_function(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Lambda(_) | ExprKind::Try { .. } | ExprKind::Fiber { .. } | ExprKind::Handle(_))
+}
+
+/// The patterns of an expression that bind in the function it is in.
+fn own_patterns(expr: &Expr) -> Vec<&Pattern> {
+    match &expr.kind {
+        ExprKind::Assign { pattern, .. } | ExprKind::For { pattern, .. } => vec![pattern],
+        ExprKind::Use(used) => used.fields.iter().flatten().map(|(_, pattern)| pattern).chain(&used.whole).collect(),
+        ExprKind::Match { branches, .. } => branches.iter().map(|branch| &branch.pattern).collect(),
+        _ => Vec::new(),
     }
 }

@@ -1,7 +1,8 @@
 //! Expressions: one arm for each form of the tree.
 
 use super::{Join, Lowerer};
-use crate::names::Storage;
+use crate::names::{LabelMeaning, Storage};
+use crate::patterns::Miss;
 use crate::tree::{BinaryOp, Expr, ExprKind, Field, Item, Name, Pattern, PatternKind, Use};
 use qualm_ir::limits::OPERANDS_MAX;
 use qualm_ir::natives::Native;
@@ -72,6 +73,13 @@ impl<'a> Lowerer<'a> {
             ExprKind::While { condition, body } => self.while_loop(condition, body),
             ExprKind::For { pattern, items, body } => self.for_loop(pattern, items, body),
             ExprKind::Try { id, .. } => self.try_value(*id),
+            ExprKind::Handle(handler) => self.handle(handler),
+            ExprKind::Fiber { id, .. } => self.fiber(*id),
+            ExprKind::Yield(value) | ExprKind::Switch(value) => self.leave(value, expr),
+            ExprKind::Splice(statements) => self.splice(statements, Join::Value),
+            ExprKind::Type(_) | ExprKind::Effect(_) | ExprKind::Syntax(_) => self.unit(),
+            // Reported when names were resolved.
+            ExprKind::MacroVariable(_) | ExprKind::Repeat(_) => self.unit(),
             ExprKind::Error(inner) => {
                 let error = self.expr(inner);
                 self.at(expr.span);
@@ -93,6 +101,9 @@ impl<'a> Lowerer<'a> {
             ExprKind::Group(inner) => self.tail(inner),
             ExprKind::Block(statements) => {
                 self.body_statements(statements, Join::Tail);
+            }
+            ExprKind::Splice(statements) => {
+                self.splice(statements, Join::Tail);
             }
             ExprKind::If { condition, yes, no } => self.if_tail(condition, yes, no.as_deref()),
             ExprKind::Match { value, branches } => self.match_tail(value, branches, expr.span),
@@ -240,6 +251,7 @@ impl<'a> Lowerer<'a> {
         let mut fields: Vec<(Text, Reg)> = Vec::new();
         for name in declared {
             if let Some(var) = self.names.meaning(name.id)
+                && name.mark == 0
                 && fields.iter().all(|(text, _)| *text != name.text)
             {
                 let value = self.read(var, name.span);
@@ -253,6 +265,14 @@ impl<'a> Lowerer<'a> {
     // ---- labels
 
     fn label(&mut self, name: &Name, payload: Option<&'a Expr>, expr: &'a Expr) -> Reg {
+        if let Some(meaning) = self.names.label(name.id) {
+            let payload = payload.map(|payload| self.expr(payload));
+            self.at(expr.span);
+            return match meaning {
+                LabelMeaning::Effect => self.perform(&name.text, payload),
+                LabelMeaning::Declared(var, variant) => self.build_declared(var, variant, name, payload),
+            };
+        }
         if let Some(var) = self.names.meaning(name.id) {
             // A constant; with something after it, a call of it.
             let Some(payload) = payload else { return self.read(var, name.span) };
@@ -324,7 +344,7 @@ impl<'a> Lowerer<'a> {
     fn takes_one(&self, function: crate::tree::FunctionId) -> bool {
         match self.bodies[&function] {
             super::Body::Lambda(lambda, _) => Self::part_arity(lambda, 0) == 1,
-            super::Body::Try(_) => true,
+            super::Body::Thunk(..) => true,
         }
     }
 
@@ -416,19 +436,31 @@ impl<'a> Lowerer<'a> {
         self.f.builder.place(join)[0]
     }
 
-    fn annotated(&mut self, value: &'a Expr, ty: &crate::tree::Type, expr: &'a Expr) -> Reg {
+    fn annotated(&mut self, value: &'a Expr, ty: &'a crate::tree::Type, expr: &'a Expr) -> Reg {
         let value = self.expr(value);
-        let fails = self.f.builder.label(&[]);
-        let join = self.f.builder.label(&[Type::Val]);
-        self.type_test(ty, value, fails);
-        self.f.builder.jump(join, vec![value]);
-        self.f.builder.place(fails);
         self.at(expr.span);
-        let message = self.text(&format!("expected {}, found ", crate::patterns::type_name(ty)));
-        let kind = self.f.builder.push(Op::SymbolConst { name: "Type".into() });
-        let error = self.native(Native::ErrorValue, vec![kind, message, value]);
+        let told = self.f.builder.label(&[Type::Val, Type::Val]);
+        let join = self.f.builder.label(&[Type::Val]);
+        self.type_test(ty, None, value, Miss::Tell(told));
+        self.f.builder.jump(join, vec![value]);
+        let params = self.f.builder.place(told);
+        let error = self.type_error("", params);
         let raised = self.f.builder.push(Op::Raise { error });
         self.f.builder.jump(join, vec![raised]);
         self.f.builder.place(join)[0]
+    }
+
+    /// The error `Type` for a message and the value it is about.
+    pub(super) fn type_error(&mut self, prefix: &str, told: Vec<Reg>) -> Reg {
+        let failure = self.native(Native::MatchFailure, told);
+        let message = self.push(Op::LabelPayload { v: failure });
+        let payload = match prefix {
+            "" => message,
+            prefix => {
+                let prefix = self.text(prefix);
+                self.push(Op::TextBuild { parts: vec![prefix, message] })
+            }
+        };
+        self.push(Op::LabelNew { name: "Type".into(), payload })
     }
 }

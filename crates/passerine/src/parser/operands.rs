@@ -1,5 +1,6 @@
 //! Calls, operands, accesses, labels, brackets.
 
+use super::scope::Meaning;
 use super::{CHAIN_MAX, Parser, Result};
 use crate::lexer::{TextPart, TokenKind};
 use crate::tree::{Expr, ExprKind, Field, Item, Literal};
@@ -27,9 +28,12 @@ impl Parser<'_> {
                 | TokenKind::Label(_),
             ) => true,
             Some(TokenKind::Open(c)) => !(*c == '{' && self.head && offset == 0),
-            Some(TokenKind::Ident(name)) => {
-                self.stop != Some(&**name) && (!INFIX_WORDS.contains(&&**name) || self.is_declared(name))
-            }
+            Some(TokenKind::Ident(name)) if self.stop == Some(&**name) => false,
+            Some(TokenKind::Ident(name)) => match self.meaning(name) {
+                None => !INFIX_WORDS.contains(&&**name),
+                Some(Meaning::Word) => self.single_word_macro(name).is_some(),
+                Some(Meaning::Variable | Meaning::MacroVariable) => true,
+            },
             _ => false,
         }
     }
@@ -65,7 +69,7 @@ impl Parser<'_> {
     pub(super) fn call(&mut self) -> Result<Expr> {
         let start = self.span();
         if self.is_word_of(FORM_WORDS) && self.has_operand() {
-            return self.form();
+            return self.word_form();
         }
         let mut function = self.operand()?;
         let mut count = 0;
@@ -127,25 +131,7 @@ impl Parser<'_> {
                 TextPart::Text(text) => {
                     exprs.push(Expr { kind: ExprKind::Literal(Literal::Text(text.clone())), span });
                 }
-                TextPart::Tokens(tokens, part_span) => {
-                    let mut inner = Parser {
-                        tokens,
-                        at: 0,
-                        source: self.source,
-                        end: part_span.end.saturating_sub(1),
-                        counters: self.counters,
-                        loader: self.loader,
-                        scopes: self.scopes,
-                        head: false,
-                        stop: None,
-                        depth: self.depth,
-                        trusted: self.trusted,
-                    };
-                    exprs.push(inner.expr()?);
-                    if inner.kind().is_some() {
-                        return inner.error("P0031", format!("unexpected {}", inner.describe()));
-                    }
-                }
+                TextPart::Tokens(tokens, part_span) => exprs.push(self.whole(tokens, part_span.end.saturating_sub(1))?),
             }
         }
         Ok(Expr { kind: ExprKind::Interpolation(exprs), span })
@@ -157,19 +143,18 @@ impl Parser<'_> {
             return Ok(None);
         }
         let start = self.span();
-        if self.is_ident("yield") || (self.is_ident("switch") && self.has_operand()) {
-            return self.error("P0091", format!("{} is not part of this version of the language", self.describe()));
-        }
         if !self.has_operand() {
-            return Ok(None);
+            let bare = self.is_ident("yield") && !self.is_named_at(1);
+            return Ok(bare.then(|| self.bare_yield()));
         }
-        let is_try = self.is_ident("try");
+        let Some(TokenKind::Ident(word)) = self.kind() else { return Ok(None) };
         self.at += 1;
         let operand = Box::new(if self.is_op("-") { self.unary()? } else { self.call()? });
-        let kind = if is_try {
-            ExprKind::Try { body: operand, id: self.counters.function() }
-        } else {
-            ExprKind::Error(operand)
+        let kind = match &**word {
+            "try" => ExprKind::Try { body: operand, id: self.counters.function() },
+            "error" => ExprKind::Error(operand),
+            "yield" => ExprKind::Yield(operand),
+            _ => ExprKind::Switch(operand),
         };
         Ok(Some(Expr { kind, span: self.since(start) }))
     }
@@ -191,11 +176,24 @@ impl Parser<'_> {
             }
         }
         if &**name == "fiber" && !self.is_declared(name) && matches!(self.kind_at(1), Some(TokenKind::Open('{'))) {
-            return self.error("P0091", "`fiber` is not part of this version of the language");
+            return self.fiber_form();
+        }
+        match self.meaning(name) {
+            Some(Meaning::MacroVariable) => {
+                self.at += 1;
+                return Ok(Expr { kind: ExprKind::MacroVariable(name.clone()), span: start });
+            }
+            Some(Meaning::Word) => return self.word_operand(name),
+            Some(Meaning::Variable) | None => {}
         }
         self.at += 1;
         let name = self.name(name, start);
         Ok(Expr { kind: ExprKind::Name(name), span: start })
+    }
+
+    /// Whether what follows makes the word at the cursor a plain name: it is bound or a parameter.
+    fn is_named_at(&self, offset: usize) -> bool {
+        matches!(self.kind_at(offset), Some(TokenKind::Op("=" | "->" | ":" | "|")))
     }
 
     fn magic(&mut self) -> Result<Expr> {
@@ -273,20 +271,16 @@ impl Parser<'_> {
 
     // ---- labels
 
-    /// Labels that take no payload.
-    pub(super) fn is_nullary(name: &str) -> bool {
-        matches!(name, "None" | "Less" | "Equal" | "Greater")
-    }
-
     fn label(&mut self) -> Result<Expr> {
         let start = self.span();
         let Some(TokenKind::Label(first)) = self.kind() else { return self.expected("a label") };
         self.at += 1;
-        let (mut text, mut span, mut qualifier) = (first.clone(), start, None);
+        let (mut text, mut span) = (first.clone(), start);
+        let mut qualifier: Option<crate::tree::Name> = None;
         while self.is_access_at(0) {
             match self.kind_at(1) {
                 Some(TokenKind::Label(next)) => {
-                    qualifier = Some(text);
+                    qualifier = Some(self.name(&text, span));
                     text = next.clone();
                     span = self.tokens[self.at + 1].span;
                     self.at += 2;
@@ -301,7 +295,7 @@ impl Parser<'_> {
             }
         }
         let name = self.name(&text, span);
-        let payload = if Self::is_nullary(&text) { None } else { self.payload()?.map(Box::new) };
+        let payload = if self.is_nullary(&text) { None } else { self.payload()?.map(Box::new) };
         Ok(Expr { kind: ExprKind::Label { name, qualifier, payload }, span: self.since(start) })
     }
 
@@ -372,6 +366,9 @@ impl Parser<'_> {
                 let value = self.lambda()?;
                 if self.take_op("..") {
                     items.push(Item::Spread(Some(value), self.since(start)));
+                } else if self.take_op("...") {
+                    let span = self.since(start);
+                    items.push(Item::One(Expr { kind: ExprKind::Repeat(Box::new(value)), span }));
                 } else {
                     items.push(Item::One(value));
                 }
@@ -464,18 +461,22 @@ impl Parser<'_> {
                 if twice {
                     return Err(Diagnostic::syntax("P0037", start, "field given twice"));
                 }
-                let value = if self.take_op(":") {
-                    self.lambda()?
-                } else {
-                    let name = self.name(name, start);
-                    Expr { kind: ExprKind::Name(name), span: start }
-                };
+                let value = if self.take_op(":") { self.lambda()? } else { self.shorthand(name, start) };
                 fields.push(Field::Named(name.clone(), value));
             }
             if !self.is_op(",") && !self.is_separator() && !self.is_close() {
                 return self.error("P0031", format!("unexpected {}", self.describe()));
             }
         }
+    }
+
+    /// The value of a field that is given by its name alone.
+    fn shorthand(&mut self, name: &Arc<str>, span: qualm_ir::source::Span) -> Expr {
+        let kind = match self.meaning(name) {
+            Some(Meaning::MacroVariable) => ExprKind::MacroVariable(name.clone()),
+            _ => ExprKind::Name(self.name(name, span)),
+        };
+        Expr { kind, span }
     }
 
     pub(super) fn block(&mut self) -> Result<Expr> {

@@ -10,7 +10,9 @@ impl Parser<'_> {
         let span = left.span;
         match left.kind {
             ExprKind::Group(inner) => self.assigned(*inner),
-            ExprKind::Label { name, qualifier: None, payload: None } if !Self::is_nullary(&name.text) => {
+            ExprKind::Label { name, qualifier: None, payload: None }
+                if self.declared_label(&name.text).is_none() && !self.is_nullary(&name.text) =>
+            {
                 Ok(Pattern { kind: PatternKind::Variable(name), span })
             }
             kind => self.pattern(Expr { kind, span }),
@@ -22,6 +24,7 @@ impl Parser<'_> {
         let kind = match expr.kind {
             ExprKind::Name(name) if &*name.text == "_" => PatternKind::Discard,
             ExprKind::Name(name) => PatternKind::Variable(name),
+            ExprKind::MacroVariable(name) => PatternKind::MacroVariable(name),
             ExprKind::Literal(Literal::Unit) => PatternKind::Tuple(Vec::new()),
             ExprKind::Literal(literal) => PatternKind::Literal(literal),
             ExprKind::Group(inner) => return self.pattern(*inner),

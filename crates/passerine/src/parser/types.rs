@@ -1,8 +1,9 @@
 //! Types in tests (reference, sections 4 and 11).
 
+use super::scope::Declared;
 use super::{Parser, Result};
 use crate::lexer::{TextPart, TokenKind};
-use crate::tree::{Literal, Type};
+use crate::tree::{Literal, Name, Type};
 use std::sync::Arc;
 
 impl Parser<'_> {
@@ -14,17 +15,67 @@ impl Parser<'_> {
                 _ => parser.type_atom()?,
             };
             if arrow && parser.take_op("->") {
-                parser.type_(true)?;
-                if parser.take_op("/") {
-                    parser.type_atom()?;
-                }
-                return Ok(Type::Function);
+                let to = Box::new(parser.type_(true)?);
+                let effects = if parser.take_op("/") { parser.effect_row()? } else { Vec::new() };
+                return Ok(Type::Function { from: Box::new(ty), to, effects });
             }
             Ok(ty)
         })
     }
 
-    fn starts_type(&self) -> bool {
+    /// `L` or `{ L, M, ..e }`.
+    fn effect_row(&mut self) -> Result<Vec<Arc<str>>> {
+        let mut effects = Vec::new();
+        match self.kind() {
+            Some(TokenKind::Label(name)) => {
+                effects.push(name.clone());
+                self.at += 1;
+            }
+            Some(TokenKind::Open('{')) => {
+                self.at += 1;
+                loop {
+                    match self.kind() {
+                        Some(TokenKind::Close(_)) => {
+                            self.at += 1;
+                            break;
+                        }
+                        Some(TokenKind::Label(name)) => {
+                            effects.push(name.clone());
+                            self.at += 1;
+                        }
+                        Some(TokenKind::Op("," | "..") | TokenKind::Separator | TokenKind::Ident(_)) => self.at += 1,
+                        _ => return self.expected("an effect (a label)"),
+                    }
+                }
+            }
+            _ => return self.expected("an effect (a label)"),
+        }
+        Ok(effects)
+    }
+
+    /// A type with a binder and a guard or without: `n: Integer | n >= 0`.
+    pub(super) fn bound_type(&mut self) -> Result<Type> {
+        let mut binder = None;
+        if let Some(TokenKind::Ident(text)) = self.kind()
+            && matches!(self.kind_at(1), Some(TokenKind::Op(":")))
+        {
+            binder = Some(self.name(text, self.span()));
+            self.at += 2;
+        }
+        let ty = self.type_(true)?;
+        if !self.take_op("|") {
+            return Ok(ty);
+        }
+        let guard = self.scoped(|parser| {
+            if let Some(binder) = &binder {
+                parser.declare(&binder.text);
+            }
+            parser.form()
+        })?;
+        Ok(Type::Where { binder, ty: Box::new(ty), guard: Box::new(guard) })
+    }
+
+    pub(super) fn starts_type(&self) -> bool {
         match self.kind() {
             Some(
                 TokenKind::Integer(_)
@@ -39,8 +90,13 @@ impl Parser<'_> {
         }
     }
 
-    /// How many type arguments a built-in type takes.
-    fn type_arity(name: &str) -> Option<usize> {
+    /// How many type arguments a type takes.
+    fn type_arity(&self, name: &str) -> Option<usize> {
+        match self.declared_label(name) {
+            Some(Declared::Type { parameters }) if parameters > 0 => return Some(parameters),
+            Some(_) => return None,
+            None => {}
+        }
         match name {
             "List" | "Option" => Some(1),
             "Result" | "Map" => Some(2),
@@ -50,7 +106,7 @@ impl Parser<'_> {
 
     fn type_label(&mut self) -> Result<Type> {
         let name = self.type_name()?;
-        if let Some(arity) = Self::type_arity(&name) {
+        if let Some(arity) = self.type_arity(&name.text) {
             let mut arguments = Vec::new();
             while arguments.len() < arity && self.starts_type() {
                 arguments.push(self.type_atom()?);
@@ -74,28 +130,29 @@ impl Parser<'_> {
         Ok(Type::Named { name, arguments: Vec::new() })
     }
 
-    fn type_name(&mut self) -> Result<Arc<str>> {
+    fn type_name(&mut self) -> Result<Name> {
         let Some(TokenKind::Label(first)) = self.kind() else { return self.expected("a type") };
-        let mut name = first.clone();
+        let (mut name, mut span) = (first.clone(), self.span());
         self.at += 1;
         while self.is_access_at(0) {
             let Some(TokenKind::Label(next)) = self.kind_at(1) else { break };
             name = next.clone();
+            span = self.tokens[self.at + 1].span;
             self.at += 2;
         }
-        Ok(name)
+        Ok(self.name(&name, span))
     }
 
-    fn type_atom(&mut self) -> Result<Type> {
+    pub(super) fn type_atom(&mut self) -> Result<Type> {
         let literal = |parser: &mut Self, literal| {
             parser.at += 1;
             Ok(Type::Literal(literal))
         };
         match self.kind() {
             Some(TokenKind::Label(_)) => Ok(Type::Named { name: self.type_name()?, arguments: Vec::new() }),
-            Some(TokenKind::Ident(_)) => {
+            Some(TokenKind::Ident(name)) => {
                 self.at += 1;
-                Ok(Type::Any)
+                Ok(Type::Any((&**name != "_").then(|| name.clone())))
             }
             Some(TokenKind::Integer(value)) => literal(self, Literal::Integer(*value as i64)),
             Some(TokenKind::Float(value)) => literal(self, Literal::Float(*value)),
@@ -128,20 +185,20 @@ impl Parser<'_> {
                     self.at += 1;
                     return Ok(Type::Literal(Literal::Unit));
                 }
-                let mut items = vec![self.type_(true)?];
+                let mut items = vec![self.bound_type()?];
                 let mut tuple = false;
                 while self.take_op(",") {
                     tuple = true;
                     if self.is_close() {
                         break;
                     }
-                    items.push(self.type_(true)?);
+                    items.push(self.bound_type()?);
                 }
                 self.close()?;
                 Ok(if tuple { Type::Tuple(items) } else { items.remove(0) })
             }
             '[' => {
-                let item = if self.is_close() { None } else { Some(Box::new(self.type_(true)?)) };
+                let item = if self.is_close() { None } else { Some(Box::new(self.bound_type()?)) };
                 self.close()?;
                 Ok(Type::List(item))
             }
@@ -156,7 +213,7 @@ impl Parser<'_> {
                         Some(TokenKind::Separator | TokenKind::Op("," | "..")) => self.at += 1,
                         Some(TokenKind::Ident(name) | TokenKind::Label(name)) => {
                             self.at += 1;
-                            let ty = if self.take_op(":") { self.type_(true)? } else { Type::Any };
+                            let ty = if self.take_op(":") { self.bound_type()? } else { Type::Any(None) };
                             fields.push((name.clone(), ty));
                         }
                         _ => return self.expected("a field name"),
