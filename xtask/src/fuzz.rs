@@ -28,6 +28,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let name = args.first().map_or("", String::as_str);
     let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
     let target = TARGETS.iter().find(|target| target.name == name).ok_or(format!("targets: {}", names.join(", ")))?;
+    if let Some(at) = args.iter().position(|arg| arg == "--input") {
+        // What a run wrote down, once more.
+        let path = args.get(at + 1).ok_or("--input needs a file")?;
+        let input = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || (target.run)(&input));
+        return thread.map_err(|error| error.to_string())?.join().map_err(|_| "it still breaks a law".to_owned());
+    }
     let until = Until::Time(Instant::now() + Duration::from_secs(number("--seconds", 60)?));
     on_thread(*target, &seeds, number("--seed", 1)?, until)
 }

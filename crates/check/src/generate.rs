@@ -12,7 +12,7 @@ use qualm_ir::types::{Float64, FunctionIndex, Reg, Signature, Text, Type};
 use std::collections::BTreeSet;
 
 /// Names that labels, fields and effects have.
-const SYMBOLS: &[&str] = &["Some", "None", "Ok", "a", "b", "left", "Raise", "Ask"];
+const SYMBOLS: &[&str] = &["Some", "None", "Ok", "a", "b", "left", "Raise", "Ask", "yield", "switch"];
 /// Texts.
 const TEXTS: &[&str] = &["", "a", "word", "ünï", "two words", "12", "longer text that needs more than one word"];
 

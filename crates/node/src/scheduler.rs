@@ -137,6 +137,19 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
     Report { end: end.unwrap_or(End::OutOfFuel), stats }
 }
 
+/// A worker that panics (an error of the machine itself) stops the others, which would wait for it for ever.
+struct StopOnPanic<'a>(&'a Shared);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.done.store(true, Ordering::Release);
+            drop(self.0.lock());
+            self.0.changed.notify_all();
+        }
+    }
+}
+
 /// The main process.
 const MAIN: ProcessId = 0;
 
@@ -158,6 +171,7 @@ impl Shared {
     }
 
     fn work(&self) {
+        let _stop = StopOnPanic(self);
         while let Some(process) = self.next() {
             self.run_process(process);
         }

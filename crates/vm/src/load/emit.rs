@@ -136,7 +136,11 @@ impl<'a> Emitter<'a> {
     }
 
     fn val_slots(&self, regs: impl Iterator<Item = Reg>) -> Vec<u16> {
-        regs.filter(|reg| self.types[reg.index()] == Type::Val && !self.folded[reg.index()])
+        // A constant may be read by an instruction that encodes it long after its slot went to another register; and it is no reference.
+        let traced = |reg: &Reg| {
+            self.types[reg.index()] == Type::Val && !self.folded[reg.index()] && !self.consts.contains_key(reg)
+        };
+        regs.filter(traced)
             .map(|reg| self.slots.of[reg.index()])
             .collect()
     }
