@@ -11,7 +11,7 @@ use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_ir::verify::{Verified, verify};
 use qualm_ir::{binary, text};
-use qualm_passerine::{NoFiles, compile};
+use qualm_passerine::{NoFiles, check, compile};
 use qualm_vm::heap::Stress;
 
 /// A fuzz target.
@@ -109,6 +109,9 @@ fn agree(module: Verified<Module>) {
 /// A program compiles to a module that keeps every rule, or is refused with a place; and it runs.
 fn passerine(bytes: &[u8]) {
     let Ok(source) = std::str::from_utf8(bytes) else { return };
+    if let Ok(inferred) = check("fuzz.pn", source, &mut NoFiles).inferred {
+        assert!(inferred.problems.iter().all(|problem| !problem.labels.is_empty()), "a problem has a place");
+    }
     let compiled = compile("fuzz.pn", source, &mut NoFiles);
     match compiled.module {
         Ok(module) => {

@@ -7,6 +7,7 @@
 //! # stdout:              its output, a line each
 //! #| first line
 //! # error: text          what the message must contain
+//! # type: Integer        with `check`: the type of the last expression
 //! # flags: --fuel 10     further flags of `qualm run`
 //! # stress: no           is not run with constant collections
 //! ```
@@ -28,6 +29,8 @@ pub struct Expectation {
     pub stdout: Option<Vec<String>>,
     /// What the message contains.
     pub error: Option<String>,
+    /// The type of the last expression.
+    pub ty: Option<String>,
     /// Flags for the run.
     pub flags: Vec<String>,
     /// Too slow to run with constant collections.
@@ -55,6 +58,7 @@ pub fn expectation(text: &str) -> Option<Expectation> {
             "expect" => found.expect = Some(value),
             "stdout" => found.stdout = Some(Vec::new()),
             "error" => found.error = Some(value),
+            "type" => found.ty = Some(value),
             "stress" => found.no_stress = value == "no",
             "flags" => found.flags = value.split_whitespace().map(str::to_owned).collect(),
             _ => {}
@@ -102,6 +106,11 @@ pub fn difference(expected: &Expectation, shown: &Shown) -> Option<String> {
     }
     if expected.stdout.as_ref().is_some_and(|stdout| *stdout != lines) {
         return Some(format!("other output expected{tail}"));
+    }
+    if let Some(ty) = &expected.ty
+        && lines.last() != Some(&&**ty)
+    {
+        return Some(format!("type `{ty}` expected{tail}"));
     }
     if expected.error.as_ref().is_some_and(|error| !shown.stderr.contains(error)) {
         return Some(format!("a message with `{}` expected{tail}", expected.error.as_deref().unwrap_or("")));

@@ -1,16 +1,18 @@
 //! The commands, one file each; what they print on which stream and how they exit is the promise of `corpus/README.md`.
 
 mod asm;
+mod check;
 mod dis;
 mod hash;
 mod run;
 mod verify;
 
 pub use asm::{AsmArgs, asm};
+pub use check::{CheckArgs, check, check_file};
 pub use dis::{DisArgs, dis};
 pub use hash::{HashArgs, hash};
 pub use run::{RunArgs, RunOptions, run, run_file};
-pub use verify::{VerifyArgs, check, verify};
+pub use verify::{VerifyArgs, verify};
 
 /// Writes to stdout; a reader that went away is no error.
 pub(crate) fn print(text: &str) {

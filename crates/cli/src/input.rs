@@ -1,11 +1,12 @@
 //! Reads programs of every kind from files.
 
 use qualm_ir::binary;
+use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_ir::text;
 use qualm_ir::verify::{Verified, verify};
-use qualm_passerine::{Files, compile};
+use qualm_passerine::{Checked, Files, check, compile};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,16 +68,34 @@ pub fn module(path: &Path) -> Result<Module, Problem> {
 /// # Errors
 /// The diagnostics.
 pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
-    let compiled = std::thread::scope(|scope| {
+    let compiled = on_compiler_thread(|| compile(path, text, &mut Disk))?;
+    compiled.module.map_err(|errors| render(&errors, &compiled.sources))
+}
+
+/// Static checks of a Passerine file.
+///
+/// # Errors
+/// What could not be read.
+pub fn checked(path: &Path) -> Result<Checked, Problem> {
+    let text = text_of(path, read(path)?)?;
+    let name = path.display().to_string();
+    on_compiler_thread(|| check(&name, &text, &mut Disk))
+}
+
+/// Diagnostics as text, a line between them.
+pub fn render(errors: &[Diagnostic], sources: &SourceMap) -> String {
+    errors.iter().map(|error| error.render(sources)).collect::<Vec<_>>().join("\n")
+}
+
+fn on_compiler_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Problem> {
+    std::thread::scope(|scope| {
         let compiler = std::thread::Builder::new().name("compiler".into()).stack_size(COMPILER_STACK_BYTES);
-        let thread = compiler.spawn_scoped(scope, || compile(path, text, &mut Disk));
+        let thread = compiler.spawn_scoped(scope, work);
         thread
             .map_err(|error| format!("cannot start the compiler: {error}\n"))?
             .join()
             .map_err(|_| "the compiler failed\n".to_owned())
-    })?;
-    let sources = compiled.sources;
-    compiled.module.map_err(|errors| errors.iter().map(|error| error.render(&sources)).collect::<Vec<_>>().join("\n"))
+    })
 }
 
 /// The module a file holds, verified.

@@ -8,7 +8,7 @@ use std::process::Command;
 fn show(path: &Path, expected: &Expectation, stress: Option<&str>) -> Shown {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qualm"));
     match &*expected.action {
-        "check" => command.arg("check"),
+        "check" => command.arg("check").args(expected.ty.as_ref().map(|_| "--type")),
         _ => command.args(["run", "--value", "--allow", "all", "--workers", "1"]).args(&expected.flags),
     };
     if let (Some(stress), "run") = (stress, &*expected.action) {
@@ -78,6 +78,11 @@ fn assembly_without_updates_in_place() {
 #[test]
 fn passerine_without_updates_in_place() {
     all_pass("passerine", "pn", 55, Some("copy"));
+}
+
+#[test]
+fn checks() {
+    all_pass("check", "pn", 20, None);
 }
 
 #[test]

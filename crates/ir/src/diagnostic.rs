@@ -42,6 +42,11 @@ impl Diagnostic {
         Self { code, severity: Severity::Syntax, message: message.into(), labels: vec![Label { span, note: None }] }
     }
 
+    /// A check that failed at a place.
+    pub fn check(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Check, ..Self::syntax(code, span, message) }
+    }
+
     /// The same with a note at its main place.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {

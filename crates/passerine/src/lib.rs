@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! text ──lexer──► tokens ──layout──► tokens with separators ──parser──► tree ──names──► tree + variables ──lower──► module
+//!                                                                                    └──infer──► types
 //! ```
 //!
 //! It does no I/O: files come through [`Files`]. It never recurses in proportion to the length of a program, only to how deeply the text
 //! nests, and that is limited ([`parser::NESTING_MAX`]). The language is described in `docs/passerine.md`.
 #![forbid(unsafe_code)]
 
+mod infer;
 pub mod layout;
 pub mod lexer;
 mod lower;
@@ -18,4 +20,5 @@ mod patterns;
 mod prelude;
 pub mod tree;
 
-pub use modules::{Compiled, Files, NoFiles, compile};
+pub use infer::Inferred;
+pub use modules::{Checked, Compiled, Files, NoFiles, check, compile};

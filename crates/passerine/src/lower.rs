@@ -482,7 +482,7 @@ impl<'a> Lowerer<'a> {
     }
 }
 
-fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
+pub(crate) fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
     use crate::tree::PatternKind;
     match &pattern.kind {
         PatternKind::Where { pattern, guard } => {

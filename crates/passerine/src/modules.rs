@@ -1,5 +1,6 @@
 //! A whole program: the main file, the files it uses, the prelude.
 
+use crate::infer::{Inferred, infer};
 use crate::layout::layout;
 use crate::lexer::lex;
 use crate::lower::{File, lower};
@@ -41,52 +42,81 @@ pub struct Compiled {
     pub module: std::result::Result<Module, Vec<Diagnostic>>,
 }
 
+/// What static checks found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Every file that was read; the prelude is the first.
+    pub sources: SourceMap,
+    /// Types and what is wrong with them, or why the program does not compile.
+    pub inferred: std::result::Result<Inferred, Vec<Diagnostic>>,
+}
+
 /// Compiles a program.
 ///
 /// Deeply nested text uses native stack in proportion to its nesting, which the parser limits; give the calling thread 256 MiB.
 pub fn compile(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
     let mut sources = SourceMap::default();
-    let module = compile_into(&mut sources, path, text, files);
+    let front = Front::read(&mut sources, path, text, files);
+    let module = front.and_then(|front| lower(&front.names, &front.prelude, &front.files, &front.main, &sources));
     Compiled { sources, module }
 }
 
-fn compile_into(
-    sources: &mut SourceMap,
-    path: &str,
-    text: &str,
-    files: &mut dyn Files,
-) -> std::result::Result<Module, Vec<Diagnostic>> {
-    let one = |error: Diagnostic| vec![error];
-    let mut counters = Counters::default();
-    let mut names = Names::default();
-    let prelude_id = sources.add("prelude", prelude::SOURCE);
-    let mut program = Program { sources, files, counters: Counters::default(), loaded: Vec::new(), open: Vec::new() };
-    std::mem::swap(&mut program.counters, &mut counters);
-    let (prelude_file, _) = program.parse(prelude_id, true).map_err(one)?;
-    resolve(&mut names, &prelude_file.statements, prelude_file.function, false, true)?;
+/// Compiles a program and infers its types; needs as much native stack as [`compile`].
+pub fn check(path: &str, text: &str, files: &mut dyn Files) -> Checked {
+    let mut sources = SourceMap::default();
+    let inferred = Front::read(&mut sources, path, text, files).and_then(|front| {
+        lower(&front.names, &front.prelude, &front.files, &front.main, &sources)?;
+        Ok(infer(&front.names, &front.files, &front.main))
+    });
+    Checked { sources, inferred }
+}
 
-    let main_id = program.sources.add(path, text);
-    program.open.push(path.to_owned());
-    let (main, _) = program.parse(main_id, false).map_err(one)?;
-    let loaded = std::mem::take(&mut program.loaded);
-    let mut parsed: Vec<File> = Vec::new();
-    for file in loaded {
-        let holder = program.counters.name();
-        names.add_file(&Arc::from(file.path.as_str()), main.function, holder);
-        names.nest(file.file.function, main.function);
-        parsed.push(file.file);
+/// A program whose names have meanings.
+struct Front {
+    names: Names,
+    prelude: File,
+    files: Vec<File>,
+    main: File,
+}
+
+impl Front {
+    fn read(
+        sources: &mut SourceMap,
+        path: &str,
+        text: &str,
+        files: &mut dyn Files,
+    ) -> std::result::Result<Self, Vec<Diagnostic>> {
+        let one = |error: Diagnostic| vec![error];
+        let mut names = Names::default();
+        let prelude_id = sources.add("prelude", prelude::SOURCE);
+        let mut program =
+            Program { sources, files, counters: Counters::default(), loaded: Vec::new(), open: Vec::new() };
+        let (prelude, _) = program.parse(prelude_id, true).map_err(one)?;
+        resolve(&mut names, &prelude.statements, prelude.function, false, true)?;
+
+        let main_id = program.sources.add(path, text);
+        program.open.push(path.to_owned());
+        let (main, _) = program.parse(main_id, false).map_err(one)?;
+        let loaded = std::mem::take(&mut program.loaded);
+        let mut parsed: Vec<File> = Vec::new();
+        for file in loaded {
+            let holder = program.counters.name();
+            names.add_file(&Arc::from(file.path.as_str()), main.function, holder);
+            names.nest(file.file.function, main.function);
+            parsed.push(file.file);
+        }
+        let mut errors = Vec::new();
+        for (file, is_module) in parsed.iter().map(|file| (file, true)).chain([(&main, false)]) {
+            let found = resolve(&mut names, &file.statements, file.function, is_module, false);
+            errors.extend(found.err().into_iter().flatten());
+        }
+        if !errors.is_empty() {
+            errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
+            return Err(errors);
+        }
+        names.finish();
+        Ok(Self { names, prelude, files: parsed, main })
     }
-    let mut errors = Vec::new();
-    for (file, is_module) in parsed.iter().map(|file| (file, true)).chain([(&main, false)]) {
-        errors
-            .extend(resolve(&mut names, &file.statements, file.function, is_module, false).err().into_iter().flatten());
-    }
-    if !errors.is_empty() {
-        errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
-        return Err(errors);
-    }
-    names.finish();
-    lower(&names, &prelude_file, &parsed, &main, sources)
 }
 
 struct Loaded {

@@ -64,6 +64,10 @@ impl Var {
         }
     }
 
+    pub(crate) fn is_assigned_once(&self) -> bool {
+        self.assigned == 1
+    }
+
     pub(crate) fn is_hoisted(&self) -> bool {
         self.hoisted
     }
@@ -105,8 +109,8 @@ pub(crate) struct Names {
     pub(crate) prelude: HashMap<Arc<str>, VarId>,
     /// The variable that holds the module of each file.
     pub(crate) files: Vec<VarId>,
-    /// Functions that are tests of types.
-    tests: HashSet<FunctionId>,
+    /// Functions that are tests of types, and their variables.
+    tests: HashMap<FunctionId, VarId>,
 }
 
 impl Names {
@@ -117,6 +121,11 @@ impl Names {
     /// The variable a name means; nothing for labels that are just labels.
     pub(crate) fn meaning(&self, name: NameId) -> Option<VarId> {
         self.meaning.get(name.0 as usize).copied().flatten()
+    }
+
+    /// The variable of a declared type, by the function that is its test.
+    pub(crate) fn test_of(&self, function: FunctionId) -> Option<VarId> {
+        self.tests.get(&function).copied()
     }
 
     /// What a label means, if it is more than a label.
@@ -172,7 +181,7 @@ impl Names {
             self.uses.entry(at).or_default().insert(var);
             self.vars[var.0 as usize].captured = true;
             // A test may run wherever its type is known, also before what its guard uses is bound.
-            self.vars[var.0 as usize].hoisted |= self.tests.contains(&at);
+            self.vars[var.0 as usize].hoisted |= self.tests.contains_key(&at);
             match self.parents.get(&at) {
                 Some(parent) => at = *parent,
                 None => return,
@@ -687,7 +696,7 @@ impl Resolver<'_> {
                     let info = &mut self.names.vars[var.0 as usize];
                     info.assigned = 1;
                     info.lambda = Some(declaration.id);
-                    self.names.tests.insert(declaration.id);
+                    self.names.tests.insert(declaration.id, var);
                     self.declare_label(name, LabelMeaning::Declared(var, None));
                     if let Shape::Union(variants) = &declaration.shape {
                         let texts = variants.iter().map(|variant| variant.name.text.clone()).collect();

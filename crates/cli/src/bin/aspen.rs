@@ -1,4 +1,4 @@
-//! The Passerine project tool: new, run.
+//! The Passerine project tool.
 
 use clap::{Parser, Subcommand};
 use qualm_cli::{commands, project, status};
@@ -20,6 +20,8 @@ enum Command {
         /// The folder to make; its last part is the project's name
         path: PathBuf,
     },
+    /// Report what is wrong with the project without running it
+    Check,
     /// Run the project of this folder or of one above it, on all cores
     Run {
         #[command(flatten)]
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
     };
     ExitCode::from(match parsed.command {
         Command::New { path } => report(project::create(&path)),
+        Command::Check => match project::find() {
+            Ok(found) => commands::check_file(&found.main, false),
+            Err(problem) => report(Err(problem)),
+        },
         Command::Run { options, args } => match project::find() {
             Ok(found) => commands::run_file(&found.main, &options, &found.allow, args),
             Err(problem) => report(Err(problem)),

@@ -21,7 +21,7 @@ enum Command {
     /// Run a program on all cores
     Run(commands::RunArgs),
     /// Report what is wrong with a program without running it
-    Check(commands::VerifyArgs),
+    Check(commands::CheckArgs),
     /// Translate a program to a binary module
     Asm(commands::AsmArgs),
     /// Print a program as text assembly

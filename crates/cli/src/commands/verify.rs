@@ -1,11 +1,11 @@
-//! `qualm verify` and `qualm check`: everything that can be known without running.
+//! `qualm verify`: the machine's rules.
 
 use super::{complain, print};
 use crate::{input, status};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Arguments of `qualm verify` and `qualm check`.
+/// Arguments of `qualm verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     /// The program
@@ -22,17 +22,6 @@ pub fn verify(args: &VerifyArgs) -> u8 {
             print(&format!("{}: {functions} in {groups}, all rules kept\n", args.file.display()));
             status::OK
         }
-        Err(problem) => {
-            complain(&problem);
-            status::INVALID
-        }
-    }
-}
-
-/// `qualm check`
-pub fn check(args: &VerifyArgs) -> u8 {
-    match input::verified(&args.file) {
-        Ok(_) => status::OK,
         Err(problem) => {
             complain(&problem);
             status::INVALID

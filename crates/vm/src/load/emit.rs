@@ -140,9 +140,7 @@ impl<'a> Emitter<'a> {
         let traced = |reg: &Reg| {
             self.types[reg.index()] == Type::Val && !self.folded[reg.index()] && !self.consts.contains_key(reg)
         };
-        regs.filter(traced)
-            .map(|reg| self.slots.of[reg.index()])
-            .collect()
+        regs.filter(traced).map(|reg| self.slots.of[reg.index()]).collect()
     }
 
     // ---- blocks
