@@ -69,6 +69,8 @@ fn fuzz(target: Target, seeds: &Seeds, seed: u64, until: Until) -> Result<(), St
     let mut count = 0_u64;
     let (start, mut reported) = (Instant::now(), Instant::now());
     let mut slowest = Duration::ZERO;
+    // For inputs that take the whole process down.
+    let keep = std::env::var_os("FUZZ_KEEP");
     loop {
         let over = match until {
             Until::Inputs(inputs) => count >= inputs,
@@ -78,6 +80,9 @@ fn fuzz(target: Target, seeds: &Seeds, seed: u64, until: Until) -> Result<(), St
             break;
         }
         let input = (target.input)(&mut rng, seeds);
+        if let Some(path) = &keep {
+            std::fs::write(path, &input).map_err(|error| error.to_string())?;
+        }
         let began = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
         let took = began.elapsed();

@@ -289,7 +289,7 @@ impl Shared {
         match exit {
             Exit::Done(value) => {
                 let ended = if process.id == MAIN {
-                    let text = process.fiber.heap.repr(value);
+                    let text = process.fiber.heap.whole_repr(value).unwrap_or_else(|_| process.fiber.heap.repr(value));
                     self.finish(&mut process.fiber, End::Value(text));
                     return (After::Away, None);
                 } else {

@@ -65,7 +65,7 @@ pub(crate) fn infer(names: &Names, files: &[File], main: &File) -> Inferred {
     inference.solve(0);
     inference.unhandled();
     let mut bindings = Vec::new();
-    for name in inference.top_names(main) {
+    for name in exprs::bound_names(&main.statements) {
         if let Some(var) = names.meaning(name.id)
             && let Some(scheme) = inference.schemes.get(&var).cloned()
         {
@@ -249,20 +249,6 @@ impl<'a> Inference<'a> {
                 ty
             }
         }
-    }
-
-    fn top_names(&self, main: &'a File) -> Vec<&'a crate::tree::Name> {
-        let mut found: Vec<&crate::tree::Name> = Vec::new();
-        for statement in &main.statements {
-            if let crate::tree::ExprKind::Assign { pattern, .. } = &statement.kind {
-                pattern.for_each_binder(&mut |name| {
-                    if name.mark == 0 && found.iter().all(|other| other.text != name.text) {
-                        found.push(name);
-                    }
-                });
-            }
-        }
-        found
     }
 
     fn collect_declarations(&mut self, expr: &'a Expr) {

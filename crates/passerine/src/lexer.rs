@@ -137,7 +137,11 @@ impl Lexer<'_> {
                         if c == '}' && in_text {
                             break;
                         }
-                        return self.error("P0002", start, format!("`{c}` without an opening bracket"));
+                        let error = self.error("P0002", start, format!("`{c}` without an opening bracket"));
+                        return error.map_err(|error: Diagnostic| match self.likely_start(start) {
+                            Some(place) => error.also(place, "perhaps it opens before this"),
+                            None => error,
+                        });
                     };
                     if matching(opening) != c {
                         self.at += 1;
@@ -180,7 +184,11 @@ impl Lexer<'_> {
         }
         if let Some((opening, opened)) = open.pop() {
             self.at = opened + 1;
-            return self.error("P0006", opened, format!("`{opening}` is never closed"));
+            let error = self.error("P0006", opened, format!("`{opening}` is never closed"));
+            return error.map_err(|error| match self.likely_end(opened) {
+                Some(end) => error.also(end, "perhaps it ends after this"),
+                None => error,
+            });
         }
         for at in 0..tokens.len() {
             tokens[at].space_after = tokens
@@ -226,6 +234,53 @@ impl Lexer<'_> {
                 return self.error("P0007", start, "block comment is never closed");
             }
         }
+    }
+
+    /// The first of the lines above a closing bracket that are indented more than it.
+    fn likely_start(&self, closed: usize) -> Option<Span> {
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let line_start = self.text[..closed].rfind('\n')? + 1;
+        let own = indent(&self.text[line_start..=closed]);
+        let mut at = line_start;
+        let mut first = None;
+        for line in self.text[..line_start].split_inclusive('\n').rev() {
+            at -= line.len();
+            let content = line.trim_end();
+            if content.is_empty() {
+                continue;
+            }
+            if indent(content) <= own {
+                break;
+            }
+            first = Some(at + indent(content));
+        }
+        let start = first?;
+        let end = start + self.text[start..].chars().next().map_or(0, char::len_utf8);
+        Some(Span { start: start as u32, end: end as u32, ..self.span(start) })
+    }
+
+    /// The last line after a bracket before one that is indented no more than the bracket's own: what is inside usually ends there.
+    fn likely_end(&self, opened: usize) -> Option<Span> {
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let line_start = self.text[..opened].rfind('\n').map_or(0, |at| at + 1);
+        let own = indent(&self.text[line_start..opened]);
+        let mut at = opened + self.text[opened..].find('\n')? + 1;
+        let mut last = None;
+        for line in self.text[at..].split_inclusive('\n') {
+            let content = line.trim_end();
+            let start = at + indent(content);
+            at += line.len();
+            if content.is_empty() {
+                continue;
+            }
+            if indent(content) <= own && !content.trim_start().starts_with([')', ']', '}']) {
+                break;
+            }
+            last = Some(start);
+        }
+        let start = last?;
+        let end = start + self.text[start..].chars().next().map_or(0, char::len_utf8);
+        Some(Span { start: start as u32, end: end as u32, ..self.span(start) })
     }
 
     fn name(&mut self) -> Arc<str> {

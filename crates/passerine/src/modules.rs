@@ -176,10 +176,11 @@ impl Loader for Program<'_> {
 
     fn exports(&self, file: usize) -> Vec<Arc<str>> {
         let mut names: Vec<Arc<str>> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
         let statements: &[Expr] = self.loaded.get(file).map_or(&[], |loaded| &loaded.file.statements);
         for statement in statements {
             let mut add = |name: &crate::tree::Name| {
-                if name.mark == 0 && !names.contains(&name.text) {
+                if name.mark == 0 && seen.insert(name.text.clone()) {
                     names.push(name.text.clone());
                 }
             };

@@ -35,6 +35,8 @@ pub(crate) struct Var {
     pub(crate) function: FunctionId,
     /// The binding that declares it.
     pub(crate) declared_by: NameId,
+    /// Where that stands.
+    span: Option<Span>,
     assigned: u32,
     captured: bool,
     /// Used before its binding, through a function.
@@ -151,6 +153,7 @@ impl Names {
             name: name.clone(),
             function,
             declared_by,
+            span: None,
             assigned: 0,
             captured: false,
             hoisted: false,
@@ -396,6 +399,20 @@ impl Resolver<'_> {
             .iter()
             .map(|name| Label { span: name.span, note: self.nearest(&name.text).map(|near| format!("`{near}` is")) })
             .collect();
+        for name in &unbound {
+            if let Some(span) = name.body {
+                found.labels.push(Label { span, note: Some("in the body of this macro".to_owned()) });
+            }
+        }
+        let mut told: HashSet<&str> = HashSet::new();
+        for name in unbound.iter().filter(|name| told.insert(&name.text)) {
+            let elsewhere =
+                |var: &&Var| var.name == name.text && var.span.is_some_and(|span| span.source == name.span.source);
+            if let Some(span) = self.names.vars.iter().find(elsewhere).and_then(|var| var.span) {
+                let note = format!("this `{}` is known only in its own scope", name.text);
+                found.labels.push(Label { span, note: Some(note) });
+            }
+        }
         self.errors.push(found);
     }
 
@@ -416,6 +433,7 @@ impl Resolver<'_> {
         scope.declared_at.insert(var, scope.definitions.len().saturating_sub(1));
         self.names.set(name.id, var);
         self.names.vars[var.0 as usize].assigned = 1;
+        self.names.vars[var.0 as usize].span = Some(name.span);
         var
     }
 

@@ -246,7 +246,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn name(&mut self, text: &Arc<str>, span: Span) -> Name {
-        Name { text: text.clone(), mark: 0, origin: MacroId(0), id: self.counters.name(), span }
+        Name { text: text.clone(), mark: 0, origin: MacroId(0), id: self.counters.name(), span, body: None }
     }
 
     pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -309,8 +309,9 @@ impl<'a> Parser<'a> {
             if !parser.is_op("=") {
                 return Ok(left);
             }
+            let operator = parser.span();
             parser.at += 1;
-            let pattern = parser.assigned(left)?;
+            let pattern = parser.assigned(left).map_err(|error| needs_pattern(error, operator, "assigned here"))?;
             let mut names = Vec::new();
             pattern.for_each_binder(&mut |name| names.push(name.text.clone()));
             names.iter().for_each(|name| parser.declare(name));
@@ -348,8 +349,11 @@ impl<'a> Parser<'a> {
                 let guard = Box::new(parser.form()?);
                 left = Expr { kind: ExprKind::Guarded { value: Box::new(left), guard }, span: parser.since(start) };
             }
+            let operator = parser.span();
             if parser.take_op("->") {
-                return parser.lambda_from(left, start);
+                return parser
+                    .lambda_from(left, start)
+                    .map_err(|error| needs_pattern(error, operator, "what is before this is a parameter"));
             }
             Ok(left)
         })
@@ -538,4 +542,10 @@ impl<'a> Parser<'a> {
         let kind = ExprKind::Binary { op: BinaryOp::Pow, left: Box::new(base), right: exponent };
         Ok(Expr { kind, span: self.since(start) })
     }
+}
+
+/// Says what makes a pattern of an expression that cannot be one.
+fn needs_pattern(error: Diagnostic, operator: Span, note: &str) -> Diagnostic {
+    let far = error.code == "P0040" && error.labels.len() == 1;
+    if far { error.also(operator, note) } else { error }
 }

@@ -28,6 +28,8 @@ pub struct Name {
     pub id: NameId,
     /// Where it stands.
     pub span: Span,
+    /// Where it stands in the body of the macro it comes from.
+    pub body: Option<Span>,
 }
 
 /// An expression or statement.

@@ -119,15 +119,9 @@ pub struct Fiber {
 impl Fiber {
     /// A fiber with nothing to do yet.
     pub fn new(program: &Program, limits: Limits, stress: Stress) -> Self {
-        Self {
-            heap: Heap::new(program.statics.clone(), stress),
-            stack: vec![0; HEADER + WINDOW],
-            top: 0,
-            fuel: 0,
-            fuel_used: 0,
-            limits,
-            state: State::Idle,
-        }
+        let mut heap = Heap::new(program.statics.clone(), stress);
+        heap.most_words = limits.memory_words;
+        Self { heap, stack: vec![0; HEADER + WINDOW], top: 0, fuel: 0, fuel_used: 0, limits, state: State::Idle }
     }
 
     /// Makes it run the entry of the program.
@@ -188,12 +182,20 @@ impl Fiber {
         };
         let granted = i64::try_from(fuel).unwrap_or(i64::MAX);
         self.fuel = granted;
+        // What it goes on with after a pause for fuel.
+        let mut paused = Next::Run;
         let exit = loop {
             next = match next {
                 Next::Run => interp::run(self, program),
+                // An effect costs what an entry does: a handler can answer a failing instruction for ever without entering a function.
+                Next::Raise(_) | Next::Perform(..) if self.fuel <= 0 => {
+                    paused = next;
+                    self.fuel = -1;
+                    break Exit::OutOfFuel;
+                }
                 Next::Deliver(value) => self.deliver(program, value),
-                Next::Raise(error) => self.perform(program, Known::Raise.number(), error),
-                Next::Perform(effect, payload) => self.perform(program, effect, payload),
+                Next::Raise(error) => self.charged(program, Known::Raise.number(), error),
+                Next::Perform(effect, payload) => self.charged(program, effect, payload),
                 Next::Apply(function, args) => self.apply(program, function, &args),
                 Next::Force(value) => self.force(program, value),
                 Next::Exit(exit) => break exit,
@@ -201,11 +203,25 @@ impl Fiber {
         };
         self.fuel_used += (granted - self.fuel.max(0)) as u64;
         match exit {
-            Exit::OutOfFuel => self.state = State::Ready(Next::Run),
+            Exit::OutOfFuel => self.state = State::Ready(paused),
             Exit::Request(_) => self.state = State::Waiting,
             Exit::Done(_) | Exit::Failed(_) | Exit::OutOfMemory => self.state = State::Done,
         }
         exit
+    }
+
+    /// Performs an effect, with the checks of a function's entry.
+    fn charged(&mut self, program: &Program, effect: u32, payload: Value) -> Next {
+        self.fuel -= 1;
+        let mut payload = [payload];
+        if self.heap.words.len() > self.heap.collect_at {
+            let end = self.frame_end(program, self.top);
+            self.heap.reclaim(program, &mut self.stack[..end], self.top, &mut payload);
+        }
+        if self.heap.words.len() + self.stack.len() > self.limits.memory_words {
+            return Next::Exit(Exit::OutOfMemory);
+        }
+        self.perform(program, effect, payload[0])
     }
 
     // ---- frames

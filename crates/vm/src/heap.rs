@@ -59,6 +59,8 @@ pub struct Heap {
     /// Look at limits when a function is entered and the heap is longer than this: `collect_at`, or 0 to look at the next entry.
     pub(crate) limit: usize,
     pub(crate) stress: Stress,
+    /// No object may be larger, and the heap not much.
+    pub(crate) most_words: usize,
     /// What it did so far.
     pub stats: HeapStats,
 }
@@ -85,6 +87,7 @@ impl Heap {
             collect_at: Self::first_limit(stress),
             limit: Self::first_limit(stress),
             stress,
+            most_words: crate::fiber::Limits::default().memory_words,
             stats: HeapStats::default(),
         }
     }

@@ -13,7 +13,7 @@ mod operands;
 use crate::code::{CONSTANT_FIRST, Code, Comparison, Inst, IntBits, Opcode, Program, Query};
 use crate::data::arith::{Arith, float_op, float_to_int, int_op, number};
 use crate::failure::Failure;
-use crate::fiber::{Fiber, Next};
+use crate::fiber::{Exit, Fiber, Next};
 use crate::heap::Heap;
 use crate::stack::{FrameKind, HEADER, WINDOW, below_of, distance_of, link, place, place_of};
 use crate::statics::Known;
@@ -293,6 +293,10 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                     Ok(value) => value,
                     Err(failure) => fail!(failure),
                 };
+                // One instruction can make much; the next function entry may be far.
+                if fiber.heap.words.len() > 2 * fiber.heap.most_words {
+                    return Next::Exit(Exit::OutOfMemory);
+                }
                 set!(inst.a, value);
                 pc += usize::from(inst.c) - 1;
             }

@@ -19,7 +19,7 @@ pub(crate) fn run(heap: &mut Heap, native: Native, args: &mut [Value]) -> Outcom
     match native {
         Native::TextDisplay => texts::display(heap, a),
         Native::TextRepr => {
-            let text = heap.repr(a);
+            let text = heap.whole_repr(a)?;
             Ok(heap.text(&text))
         }
         Native::TextJoin => texts::join(heap, a, b),
@@ -137,8 +137,7 @@ fn int(heap: &Heap, value: Value) -> Result<i64, Failure> {
     heap.as_int(value).ok_or_else(|| wrong(heap, "Integer", value))
 }
 
-/// Refuses results that could not fit in any fiber.
-fn check_size(words: u128) -> Result<(), Failure> {
-    const WORDS_MAX: u128 = 1 << 28;
-    if words > WORDS_MAX { Err(Failure::new(Known::Overflow, "result too large")) } else { Ok(()) }
+/// Refuses results that could not fit in the fiber.
+fn check_size(heap: &Heap, words: u128) -> Result<(), Failure> {
+    if words > heap.most_words as u128 { Err(Failure::new(Known::Overflow, "result too large")) } else { Ok(()) }
 }

@@ -3,8 +3,8 @@
 use super::constraints::Kind;
 use super::ty::{Con, Node, Ty, Types};
 use super::{Inference, Scheme};
-use crate::tree::{BinaryOp, Branch, Expr, ExprKind, Field, Item, Lambda, Literal, Pattern, PatternKind, Use};
-use std::collections::HashMap;
+use crate::tree::{BinaryOp, Branch, Expr, ExprKind, Field, Item, Lambda, Literal, Name, Pattern, PatternKind, Use};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl<'a> Inference<'a> {
@@ -237,16 +237,7 @@ impl<'a> Inference<'a> {
 
     /// The record of what statements bind.
     fn module_type(&mut self, statements: &'a [Expr]) -> Ty {
-        let mut names: Vec<&crate::tree::Name> = Vec::new();
-        for statement in statements {
-            if let ExprKind::Assign { pattern, .. } = &statement.kind {
-                pattern.for_each_binder(&mut |name| {
-                    if name.mark == 0 && names.iter().all(|other| other.text != name.text) {
-                        names.push(name);
-                    }
-                });
-            }
-        }
+        let names = bound_names(statements);
         let mut row = Types::EMPTY;
         for name in names {
             let ty = self.name(name.id, name.span);
@@ -573,6 +564,22 @@ impl<'a> Inference<'a> {
         }
         result
     }
+}
+
+/// The names that statements bind, each once, in order.
+pub(super) fn bound_names(statements: &[Expr]) -> Vec<&Name> {
+    let mut seen = HashSet::new();
+    let mut names = Vec::new();
+    for statement in statements {
+        if let ExprKind::Assign { pattern, .. } = &statement.kind {
+            pattern.for_each_binder(&mut |name| {
+                if name.mark == 0 && seen.insert(name.text.clone()) {
+                    names.push(name);
+                }
+            });
+        }
+    }
+    names
 }
 
 /// Whether the type of an expression may hold for any variables in it: nothing is computed.

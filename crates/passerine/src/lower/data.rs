@@ -249,10 +249,11 @@ impl<'a> Lowerer<'a> {
             }
         }
         let mut fields: Vec<(Text, Reg)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
         for name in declared {
             if let Some(var) = self.names.meaning(name.id)
                 && name.mark == 0
-                && fields.iter().all(|(text, _)| *text != name.text)
+                && seen.insert(name.text.clone())
             {
                 let value = self.read(var, name.span);
                 fields.push((name.text.clone(), value));

@@ -86,7 +86,9 @@ impl Copier<'_, '_> {
                 None => {}
             }
         }
-        Name { text: name.text.clone(), mark, origin, id: self.parser.counters.name(), span: self.place(name.span) }
+        let id = self.parser.counters.name();
+        let body = if self.made.is_some() { name.body.or(Some(name.span)) } else { name.body };
+        Name { text: name.text.clone(), mark, origin, id, span: self.place(name.span), body }
     }
 
     /// A copy of what a variable took.

@@ -9,14 +9,20 @@ impl Parser<'_> {
     pub(super) fn word_form(&mut self) -> Result<Expr> {
         self.deeper(|parser| {
             let Some(TokenKind::Ident(word)) = parser.kind() else { return parser.expected("a form") };
-            match &**word {
+            let (start, form) = (parser.span(), word.clone());
+            let parsed = match &**word {
                 "if" => parser.if_form(),
                 "match" => parser.match_form(),
                 "while" => parser.while_form(),
                 "loop" => parser.loop_form(),
                 "for" => parser.for_form(),
                 _ => parser.handle_form(),
-            }
+            };
+            // What is missing may be far from where it was missed.
+            parsed.map_err(|error| match error.code == "P0030" && error.labels.len() == 1 {
+                true => error.also(start, format!("this `{form}`")),
+                false => error,
+            })
         })
     }
 

@@ -136,7 +136,7 @@ impl Heap {
             return Ok(list);
         }
         let needed = list.length + more;
-        if needed > ITEMS_MAX {
+        if needed > ITEMS_MAX.min(self.most_words) {
             return Err(Failure::new(Known::Overflow, "list too long"));
         }
         Ok(self.copy_list(value, list, 0, list.length, 0, more.max(list.length).max(4)))

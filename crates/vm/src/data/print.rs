@@ -1,9 +1,15 @@
 //! The two printed forms of values: display (a string is its characters) and value form (everything reads as data). What is still to
-//! be printed is a vector, so depth costs no native stack.
+//! be printed is a vector, so depth costs no native stack. What is printed can be exponentially larger than the value (parts are shared), so
+//! every form has a limit.
 
+use crate::failure::Failure;
 use crate::heap::Heap;
+use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
 use std::fmt::Write;
+
+/// Bytes of a value in a message, at most; what is left out is an ellipsis.
+const TOLD_BYTES_MAX: usize = 1 << 16;
 
 /// Something still to be printed.
 enum Piece {
@@ -15,7 +21,7 @@ enum Piece {
 }
 
 impl Heap {
-    /// The display form.
+    /// The display form, for messages.
     pub fn display(&self, value: Value) -> String {
         match self.as_text(value) {
             Some(text) => text.to_owned(),
@@ -24,27 +30,53 @@ impl Heap {
     }
 
     /// Appends the display form.
-    pub(crate) fn display_into(&self, out: &mut String, value: Value) {
-        match self.as_text(value) {
-            Some(text) => out.push_str(text),
-            None => self.repr_into(out, value),
-        }
+    ///
+    /// # Errors
+    /// `Overflow` if it does not fit in the fiber.
+    pub(crate) fn display_into(&self, out: &mut String, value: Value) -> Result<(), Failure> {
+        let fits = match self.as_text(value) {
+            Some(text) => {
+                out.push_str(text);
+                out.len() <= self.most_bytes()
+            }
+            None => self.repr_into(out, value, self.most_bytes()),
+        };
+        if fits { Ok(()) } else { Err(too_large()) }
     }
 
-    /// The value form.
+    /// The value form, for messages: cut where it becomes very long.
     pub fn repr(&self, value: Value) -> String {
         let mut out = String::new();
-        self.repr_into(&mut out, value);
+        if !self.repr_into(&mut out, value, TOLD_BYTES_MAX) {
+            out.push('…');
+        }
         out
     }
 
-    fn repr_into(&self, out: &mut String, value: Value) {
+    /// The whole value form.
+    ///
+    /// # Errors
+    /// `Overflow` if it does not fit in the fiber.
+    pub fn whole_repr(&self, value: Value) -> Result<String, Failure> {
+        let mut out = String::new();
+        if self.repr_into(&mut out, value, self.most_bytes()) { Ok(out) } else { Err(too_large()) }
+    }
+
+    fn most_bytes(&self) -> usize {
+        self.most_words.saturating_mul(8)
+    }
+
+    /// Whether all of it fitted.
+    fn repr_into(&self, out: &mut String, value: Value, most: usize) -> bool {
         let mut open = vec![Piece::Value(value)];
         while let Some(piece) = open.pop() {
+            if out.len() > most {
+                return false;
+            }
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Symbol(number) => out.push_str(self.statics.symbol(number)),
-                Piece::Value(value) => self.print_one(out, value, &mut open),
+                Piece::Value(value) => self.print_one(out, value, most, &mut open),
                 Piece::Payload(value) => {
                     if value.as_object(Kind::Label).is_some() {
                         out.push('(');
@@ -54,11 +86,12 @@ impl Heap {
                 }
             }
         }
+        out.len() <= most
     }
 
-    fn print_one(&self, out: &mut String, value: Value, open: &mut Vec<Piece>) {
+    fn print_one(&self, out: &mut String, value: Value, most: usize, open: &mut Vec<Piece>) {
         if let Some(text) = self.as_text(value) {
-            return quote(out, text);
+            return quote(out, text, most);
         }
         if let Some(number) = self.as_int(value) {
             let _ = write!(out, "{number}");
@@ -115,13 +148,18 @@ impl Heap {
                 open.push(Piece::Value(self.peek(offset, 0)));
             }
             Tag::Reference(Kind::Bytes, _) => {
-                let _ = write!(out, "Bytes {:?}", self.as_bytes(value).unwrap_or(&[]));
+                let bytes = self.as_bytes(value).unwrap_or(&[]);
+                let _ = write!(out, "Bytes {:?}", &bytes[..bytes.len().min(most)]);
             }
             Tag::Immediate(..) | Tag::Reference(..) | Tag::Int(_) | Tag::Float(_) => {
                 out.push_str(self.kind_name(value))
             }
         }
     }
+}
+
+fn too_large() -> Failure {
+    Failure::new(Known::Overflow, "result too large")
 }
 
 fn sequence(open: &mut Vec<Piece>, start: &'static str, items: &[u64], end: &'static str) {
@@ -135,10 +173,13 @@ fn sequence(open: &mut Vec<Piece>, start: &'static str, items: &[u64], end: &'st
     open.push(Piece::Text(start));
 }
 
-/// A string in value form.
-fn quote(out: &mut String, text: &str) {
+/// A string in value form, no more of it than fits.
+fn quote(out: &mut String, text: &str, most: usize) {
     out.push('"');
     for c in text.chars() {
+        if out.len() > most {
+            return;
+        }
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),

@@ -71,7 +71,7 @@ impl Heap {
         let (Some((bytes_a, chars_a)), Some((bytes_b, chars_b))) = (self.text_lengths(a), self.text_lengths(b)) else {
             return Err(Failure::new(Known::Type, "expected String"));
         };
-        if bytes_a + bytes_b > TEXT_BYTES_MAX {
+        if bytes_a + bytes_b > TEXT_BYTES_MAX.min(self.most_words.saturating_mul(8)) {
             return Err(Failure::new(Known::Overflow, "string too long"));
         }
         let target = self.text_with_room(a, bytes_a, bytes_b);

@@ -79,7 +79,7 @@ fn text_build(heap: &mut Heap, parts: &[Value]) -> Outcome {
     }
     let mut out = String::new();
     for part in parts {
-        heap.display_into(&mut out, *part);
+        heap.display_into(&mut out, *part)?;
     }
     Ok(heap.text(&out))
 }

@@ -60,7 +60,7 @@ pub(super) fn sort_pairs(heap: &mut Heap, value: Value) -> Outcome {
 
 pub(super) fn repeat(heap: &mut Heap, count: Value, item: Value) -> Outcome {
     let count = int(heap, count)?.max(0);
-    check_size(count as u128)?;
+    check_size(heap, count as u128)?;
     let item = if count > 1 { item.shared() } else { item };
     Ok(heap.list(&vec![item; count as usize]))
 }

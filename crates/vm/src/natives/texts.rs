@@ -14,7 +14,7 @@ pub(super) fn display(heap: &mut Heap, value: Value) -> Outcome {
     if heap.text_lengths(value).is_some() {
         return Ok(value);
     }
-    let text = heap.repr(value);
+    let text = heap.whole_repr(value)?;
     Ok(heap.text(&text))
 }
 
@@ -26,7 +26,7 @@ pub(super) fn join(heap: &mut Heap, separator: Value, items: Value) -> Outcome {
         if at > 0 {
             out.push_str(&separator);
         }
-        heap.display_into(&mut out, Value(*item));
+        heap.display_into(&mut out, Value(*item))?;
     }
     Ok(heap.text(&out))
 }
@@ -64,7 +64,7 @@ pub(super) fn ask(heap: &Heap, needle: Value, value: Value, holds: impl FnOnce(&
 pub(super) fn replace(heap: &mut Heap, old: Value, new: Value, value: Value) -> Outcome {
     let (old, new) = (text(heap, old)?, text(heap, new)?);
     let value = text(heap, value)?;
-    check_size(value.len() as u128 * (new.len() as u128 + 1) / 8)?;
+    check_size(heap, value.len() as u128 * (new.len() as u128 + 1) / 8)?;
     let changed = value.replace(&old, &new);
     Ok(heap.text(&changed))
 }
@@ -85,7 +85,7 @@ pub(super) fn slice(heap: &mut Heap, from: Value, to: Value, value: Value) -> Ou
 pub(super) fn repeat(heap: &mut Heap, count: Value, value: Value) -> Outcome {
     let count = int(heap, count)?.max(0);
     let value = text(heap, value)?;
-    check_size(value.len() as u128 * count as u128 / 8)?;
+    check_size(heap, value.len() as u128 * count as u128 / 8)?;
     let repeated = value.repeat(count as usize);
     Ok(heap.text(&repeated))
 }
@@ -94,7 +94,7 @@ pub(super) fn pad_left(heap: &mut Heap, width: Value, fill: Value, value: Value)
     let width = int(heap, width)?;
     let (fill, value) = (text(heap, fill)?, text(heap, value)?);
     let missing = width.saturating_sub(value.chars().count() as i64).max(0);
-    check_size(missing as u128)?;
+    check_size(heap, missing as u128)?;
     let mut padded: String = fill.chars().cycle().take(if fill.is_empty() { 0 } else { missing as usize }).collect();
     padded.push_str(&value);
     Ok(heap.text(&padded))
