@@ -14,11 +14,15 @@
 //! - a **cell** is needed where a closure shares a variable that is assigned again, or that gets its value only after the closure was made;
 //! - everything else lives in **registers**: an assignment just makes a new one.
 
+mod captures;
+mod labels;
+mod unbound;
+
 use crate::tree::{
     Branch, Expr, ExprKind, Field, FunctionId, Handler, Item, Lambda, Literal, MacroId, Name, NameId, Pattern,
-    PatternKind, Shape, Type, TypeDeclaration,
+    PatternKind,
 };
-use qualm_ir::diagnostic::{Diagnostic, Label};
+use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::source::Span;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -202,54 +206,6 @@ impl Names {
         }
         true
     }
-
-    /// Computes captures once everything is resolved: what a function uses of outer ones, and what the known functions it uses need.
-    pub(crate) fn finish(&mut self) {
-        let functions: Vec<FunctionId> = self.uses.keys().copied().collect();
-        let mut sets: HashMap<FunctionId, BTreeSet<VarId>> = HashMap::new();
-        let mut known: HashMap<FunctionId, Vec<FunctionId>> = HashMap::new();
-        for function in &functions {
-            let (mut own, mut callees) = (BTreeSet::new(), Vec::new());
-            for var in &self.uses[function] {
-                if self.var(*var).literal.is_some() {
-                    continue;
-                }
-                match self.var(*var).storage() {
-                    Storage::Known(callee) => callees.push(callee),
-                    Storage::Cell | Storage::Register => {
-                        own.insert(*var);
-                    }
-                }
-            }
-            sets.insert(*function, own);
-            known.insert(*function, callees);
-        }
-        // A function may use known functions that it declares itself; their needs come from outside too.
-        for var in &self.vars {
-            if let Storage::Known(callee) = var.storage() {
-                known.entry(var.function).or_default().push(callee);
-            }
-        }
-        loop {
-            let mut changed = false;
-            for function in known.keys().copied().collect::<Vec<_>>() {
-                for callee in known[&function].clone() {
-                    let needed: Vec<VarId> =
-                        sets.get(&callee).map(|set| set.iter().copied().collect()).unwrap_or_default();
-                    for var in needed {
-                        let owner = self.var(var).function;
-                        if owner != function && !self.is_inside(owner, function) {
-                            changed |= sets.entry(function).or_default().insert(var);
-                        }
-                    }
-                }
-            }
-            if !changed {
-                break;
-            }
-        }
-        self.captures = sets.into_iter().map(|(function, set)| (function, set.into_iter().collect())).collect();
-    }
 }
 
 /// Resolves the statements of one file.
@@ -378,50 +334,6 @@ impl Resolver<'_> {
         } else if !pending.is_label {
             self.unbound.push(pending.name.clone());
         }
-    }
-
-    /// One error for all names of the file that mean nothing, each place marked.
-    fn report_unbound(&mut self) {
-        let mut unbound = std::mem::take(&mut self.unbound);
-        unbound.sort_by_key(|name| name.span);
-        let Some(first) = unbound.first() else { return };
-        let mut names: Vec<String> = Vec::new();
-        for name in &unbound {
-            let quoted = format!("`{}`", name.text);
-            if !names.contains(&quoted) {
-                names.push(quoted);
-            }
-        }
-        let verb = if names.len() == 1 { "is" } else { "are" };
-        let message = format!("{} {verb} not bound here", names.join(", "));
-        let mut found = Diagnostic::syntax("P0050", first.span, message);
-        found.labels = unbound
-            .iter()
-            .map(|name| Label { span: name.span, note: self.nearest(&name.text).map(|near| format!("`{near}` is")) })
-            .collect();
-        for name in &unbound {
-            if let Some(span) = name.body {
-                found.labels.push(Label { span, note: Some("in the body of this macro".to_owned()) });
-            }
-        }
-        let mut told: HashSet<&str> = HashSet::new();
-        for name in unbound.iter().filter(|name| told.insert(&name.text)) {
-            let elsewhere =
-                |var: &&Var| var.name == name.text && var.span.is_some_and(|span| span.source == name.span.source);
-            if let Some(span) = self.names.vars.iter().find(elsewhere).and_then(|var| var.span) {
-                let note = format!("this `{}` is known only in its own scope", name.text);
-                found.labels.push(Label { span, note: Some(note) });
-            }
-        }
-        self.errors.push(found);
-    }
-
-    /// A name of the prelude or the program one edit away.
-    fn nearest(&self, name: &str) -> Option<Arc<str>> {
-        let mut near: Vec<Arc<str>> =
-            self.names.vars.iter().map(|var| var.name.clone()).filter(|other| one_edit(name, other)).collect();
-        near.sort();
-        near.into_iter().next()
     }
 
     // ---- bindings
@@ -700,131 +612,6 @@ impl Resolver<'_> {
         self.errors.push(Diagnostic::syntax("P0055", span, format!("`{text}` only stands for something in its macro")));
     }
 
-    // ---- labels and types
-
-    /// Labels that statements of a scope declare are known throughout it.
-    fn declare_labels(&mut self, statements: &[Expr]) {
-        for statement in statements {
-            match &statement.kind {
-                ExprKind::Splice(inner) => self.declare_labels(inner),
-                ExprKind::Effect(declaration) => self.declare_label(&declaration.name, LabelMeaning::Effect),
-                ExprKind::Type(declaration) => {
-                    let name = &declaration.name;
-                    let var = self.names.new_var(&name.text, self.function, name.id);
-                    let info = &mut self.names.vars[var.0 as usize];
-                    info.assigned = 1;
-                    info.lambda = Some(declaration.id);
-                    self.names.tests.insert(declaration.id, var);
-                    self.declare_label(name, LabelMeaning::Declared(var, None));
-                    if let Shape::Union(variants) = &declaration.shape {
-                        let texts = variants.iter().map(|variant| variant.name.text.clone()).collect();
-                        self.names.unions.insert(var, texts);
-                        for (at, variant) in variants.iter().enumerate() {
-                            self.declare_label(&variant.name, LabelMeaning::Declared(var, Some(at)));
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn declare_label(&mut self, name: &Name, meaning: LabelMeaning) {
-        let scope = self.scopes.last_mut().expect("a scope is open");
-        scope.labels.insert(name.text.clone(), meaning);
-    }
-
-    fn find_label(&self, name: &Name) -> Option<LabelMeaning> {
-        let local = self.scopes_of(name).find_map(|scope| scope.labels.get(&name.text).copied());
-        local.or_else(|| self.names.shared_labels.get(&name.text).copied())
-    }
-
-    fn mean(&mut self, name: &Name, meaning: LabelMeaning) {
-        self.names.labels.insert(name.id, meaning);
-        if let LabelMeaning::Declared(var, _) = meaning {
-            self.names.note_use(var, self.function);
-        }
-    }
-
-    /// A label in an expression: of a declared type or effect, else a constant, else just a label.
-    fn label(&mut self, name: &Name, qualifier: Option<&Name>) {
-        if let Some(qualifier) = qualifier {
-            let Some(LabelMeaning::Declared(var, None)) = self.find_label(qualifier) else { return };
-            let Some(variants) = self.names.unions.get(&var) else { return };
-            match variants.iter().position(|variant| *variant == name.text) {
-                Some(at) => self.mean(name, LabelMeaning::Declared(var, Some(at))),
-                None => {
-                    let message = format!("type `{}` has no variant `{}`", qualifier.text, name.text);
-                    let known = variants.iter().map(|variant| format!("`{variant}`")).collect::<Vec<_>>().join(", ");
-                    self.errors.push(Diagnostic::syntax("P0054", name.span, message).note(format!("it has {known}")));
-                }
-            }
-            return;
-        }
-        match self.find_label(name) {
-            Some(meaning) => self.mean(name, meaning),
-            None => {
-                if matches!(&*name.text, "Raise" | "System") {
-                    self.names.labels.insert(name.id, LabelMeaning::Effect);
-                }
-                self.use_name(name, true);
-            }
-        }
-    }
-
-    fn type_declaration(&mut self, declaration: &TypeDeclaration) {
-        let parameters = &declaration.parameters;
-        self.inside(declaration.id, true, |resolver| match &declaration.shape {
-            Shape::Payload(ty) => resolver.type_(ty, parameters),
-            Shape::Union(variants) => {
-                variants
-                    .iter()
-                    .filter_map(|variant| variant.payload.as_ref())
-                    .for_each(|ty| resolver.type_(ty, parameters));
-            }
-        });
-    }
-
-    /// The declared types that a type names, and its guards.
-    fn type_(&mut self, ty: &Type, parameters: &[Arc<str>]) {
-        match ty {
-            Type::Any(_) | Type::Literal(_) | Type::List(None) => {}
-            Type::Named { name, arguments } => {
-                self.type_name(name, parameters);
-                arguments.iter().for_each(|argument| self.type_(argument, parameters));
-            }
-            Type::Labelled { name, payload } => {
-                self.type_name(name, parameters);
-                self.type_(payload, parameters);
-            }
-            Type::Tuple(items) => items.iter().for_each(|item| self.type_(item, parameters)),
-            Type::List(Some(item)) => self.type_(item, parameters),
-            Type::Record(fields) => fields.iter().for_each(|(_, field)| self.type_(field, parameters)),
-            Type::Function { from, to, .. } => {
-                self.type_(from, parameters);
-                self.type_(to, parameters);
-            }
-            Type::Where { binder, ty, guard } => {
-                self.type_(ty, parameters);
-                self.open(true, false);
-                if let Some(binder) = binder {
-                    self.declare(binder);
-                }
-                self.expr(guard);
-                self.close();
-            }
-        }
-    }
-
-    fn type_name(&mut self, name: &Name, parameters: &[Arc<str>]) {
-        if parameters.contains(&name.text) {
-            return;
-        }
-        if let Some(meaning @ LabelMeaning::Declared(_, None)) = self.find_label(name) {
-            self.mean(name, meaning);
-        }
-    }
-
     fn handler(&mut self, handler: &Handler) {
         self.inside(handler.body_id, false, |resolver| resolver.expr(&handler.body));
         self.inside(handler.clause_id, true, |resolver| {
@@ -898,17 +685,4 @@ pub(crate) fn as_lambda(expr: &Expr) -> Option<&Lambda> {
         ExprKind::Group(inner) => as_lambda(inner),
         _ => None,
     }
-}
-
-/// Whether two names differ by one inserted, removed, changed or swapped letter.
-fn one_edit(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a == b || a.len().abs_diff(b.len()) > 1 || a.len() < 3 {
-        return false;
-    }
-    let prefix = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let suffix = a[prefix..].iter().rev().zip(b[prefix..].iter().rev()).take_while(|(x, y)| x == y).count();
-    let (left_a, left_b) = (a.len() - prefix - suffix, b.len() - prefix - suffix);
-    (left_a <= 1 && left_b <= 1)
-        || (left_a == 2 && left_b == 2 && a[prefix] == b[prefix + 1] && a[prefix + 1] == b[prefix])
 }

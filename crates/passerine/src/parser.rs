@@ -9,6 +9,7 @@ mod effects;
 mod expand;
 mod forms;
 pub(crate) mod macros;
+mod matching;
 mod operands;
 mod patterns;
 pub(crate) mod scope;
