@@ -8,7 +8,7 @@ mod run;
 mod verify;
 
 pub use asm::{AsmArgs, asm};
-pub use check::{CheckArgs, check, check_file};
+pub use check::{CheckArgs, check, check_file, warn};
 pub use dis::{DisArgs, dis};
 pub use hash::{HashArgs, hash};
 pub use run::{RunArgs, RunOptions, run, run_file};

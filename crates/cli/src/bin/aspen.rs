@@ -47,7 +47,10 @@ fn main() -> ExitCode {
             Err(problem) => report(Err(problem)),
         },
         Command::Run { options, args } => match project::find() {
-            Ok(found) => commands::run_file(&found.main, &options, &found.allow, args),
+            Ok(found) => {
+                commands::warn(&found.main);
+                commands::run_file(&found.main, &options, &found.allow, args)
+            }
             Err(problem) => report(Err(problem)),
         },
     })

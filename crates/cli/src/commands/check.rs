@@ -3,6 +3,7 @@
 use super::{complain, print};
 use crate::{input, status};
 use clap::Args;
+use qualm_ir::diagnostic::{Diagnostic, Severity};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `qualm check`.
@@ -26,6 +27,17 @@ pub fn check(args: &CheckArgs) -> u8 {
             complain(&problem);
             status::INVALID
         }
+    }
+}
+
+/// Shows what static checks say about a program that is going to run whatever they say.
+pub fn warn(path: &Path) {
+    if let Ok(checked) = input::checked(path)
+        && let Ok(inferred) = checked.inferred
+    {
+        let warnings: Vec<Diagnostic> =
+            inferred.problems.into_iter().map(|problem| Diagnostic { severity: Severity::Warning, ..problem }).collect();
+        complain(&input::render(&warnings, &checked.sources));
     }
 }
 
