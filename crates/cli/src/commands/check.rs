@@ -35,8 +35,11 @@ pub fn warn(path: &Path) {
     if let Ok(checked) = input::checked(path)
         && let Ok(inferred) = checked.inferred
     {
-        let warnings: Vec<Diagnostic> =
-            inferred.problems.into_iter().map(|problem| Diagnostic { severity: Severity::Warning, ..problem }).collect();
+        let warnings: Vec<Diagnostic> = inferred
+            .problems
+            .into_iter()
+            .map(|problem| Diagnostic { severity: Severity::Warning, ..problem })
+            .collect();
         complain(&input::render(&warnings, &checked.sources));
     }
 }
