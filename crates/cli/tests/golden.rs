@@ -81,6 +81,12 @@ fn passerine_without_updates_in_place() {
 }
 
 #[test]
+fn examples() {
+    all_pass("../examples/short", "pn", 10, None);
+    all_pass("../examples/short", "pn", 10, Some("collect"));
+}
+
+#[test]
 fn checks() {
     all_pass("check", "pn", 20, None);
 }
