@@ -6,6 +6,43 @@ use crate::heap::Heap;
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
 use std::cmp::Ordering;
+use std::collections::HashSet;
+
+/// Pairs compared before it is worth remembering which.
+const LONG: usize = 1 << 16;
+/// Pairs remembered at once, at most.
+const SEEN_MAX: usize = 1 << 20;
+
+/// Pairs still to be compared. In a long comparison those that were looked at are remembered: a value whose parts are shared is exponentially
+/// larger than its heap, and a pair that turned up before was equal, or the comparison would be over.
+struct Pairs {
+    open: Vec<(Value, Value)>,
+    count: usize,
+    seen: HashSet<(Value, Value)>,
+}
+
+impl Pairs {
+    fn new(a: Value, b: Value) -> Self {
+        Self { open: vec![(a, b)], count: 0, seen: HashSet::new() }
+    }
+
+    fn next(&mut self) -> Option<(Value, Value)> {
+        loop {
+            let (a, b) = self.open.pop()?;
+            let pair = (a.shared(), b.shared());
+            self.count += 1;
+            if self.count <= LONG || !a.is_reference() || !b.is_reference() {
+                return Some(pair);
+            }
+            if self.seen.len() >= SEEN_MAX {
+                self.seen.clear();
+            }
+            if self.seen.insert(pair) {
+                return Some(pair);
+            }
+        }
+    }
+}
 
 impl Heap {
     /// Whether two values are equal in structure. Functions, fibers and continuations are equal only to themselves.
@@ -16,13 +53,12 @@ impl Heap {
         if let (Some(a), Some(b)) = (self.text_bytes(a), self.text_bytes(b)) {
             return a == b;
         }
-        let mut open = vec![(a, b)];
-        while let Some((a, b)) = open.pop() {
-            let (a, b) = (a.shared(), b.shared());
+        let mut pairs = Pairs::new(a, b);
+        while let Some((a, b)) = pairs.next() {
             if a == b {
                 continue;
             }
-            if !self.equal_here(a, b, &mut open) {
+            if !self.equal_here(a, b, &mut pairs.open) {
                 return false;
             }
         }
@@ -83,8 +119,8 @@ impl Heap {
 
     /// The order of `<`: numbers with numbers, strings, booleans, tuples and lists item by item.
     pub(crate) fn order(&self, a: Value, b: Value) -> Result<Ordering, Failure> {
-        let mut open = vec![(a, b)];
-        while let Some((a, b)) = open.pop() {
+        let mut pairs = Pairs::new(a, b);
+        while let Some((a, b)) = pairs.next() {
             if let Some(ordering) = self.order_numbers(a, b) {
                 if ordering != Ordering::Equal {
                     return Ok(ordering);
@@ -95,7 +131,7 @@ impl Heap {
                 ("String", "String") => self.text_bytes(a).cmp(&self.text_bytes(b)),
                 ("Boolean", "Boolean") => (a == Value::TRUE).cmp(&(b == Value::TRUE)),
                 ("Tuple" | "Unit", "Tuple" | "Unit") | ("List", "List") => {
-                    self.open_items(a, b, &mut open);
+                    self.open_items(a, b, &mut pairs.open);
                     continue;
                 }
                 (x, y) => return Err(Failure::new(Known::Type, format!("cannot order {x} and {y}"))),
@@ -142,13 +178,13 @@ impl Heap {
         if let (Some(a), Some(b)) = (self.text_bytes(a), self.text_bytes(b)) {
             return a.cmp(b);
         }
-        let mut open = vec![(a, b)];
-        while let Some((a, b)) = open.pop() {
-            let (a, b) = (a.shared(), b.shared());
+        let mut pairs = Pairs::new(a, b);
+        while let Some((a, b)) = pairs.next() {
             if a == b {
                 continue;
             }
-            let ordering = self.order_rank(a).cmp(&self.order_rank(b)).then_with(|| self.compare_here(a, b, &mut open));
+            let ordering =
+                self.order_rank(a).cmp(&self.order_rank(b)).then_with(|| self.compare_here(a, b, &mut pairs.open));
             if ordering != Ordering::Equal {
                 return ordering;
             }
