@@ -61,20 +61,29 @@ const OPERATORS: [&str; 24] = [
     "/", "%", ":", "|",
 ];
 
+/// Problems of one file that are reported at once, at most.
+pub(crate) const PROBLEMS_MAX: usize = 20;
+
 /// Strings may nest in interpolations this deep.
 const TEXT_NESTING_MAX: usize = 32;
 
 /// The tokens of a text.
 ///
 /// # Errors
-/// The first thing that is no token.
-pub fn lex(source: SourceId, text: &str) -> Result<Vec<Token>, Diagnostic> {
+/// What is no token, up to the first thing after which nothing is certain, such as a bracket that is never closed.
+pub fn lex(source: SourceId, text: &str) -> Result<Vec<Token>, Vec<Diagnostic>> {
     if text.len() > u32::MAX as usize {
         let span = Span { source, start: 0, end: 0 };
-        return Err(Diagnostic::syntax("P0001", span, "a source file has at most 4 GiB"));
+        return Err(vec![Diagnostic::syntax("P0001", span, "a source file has at most 4 GiB")]);
     }
-    let mut lexer = Lexer { source, text, at: 0, nesting: 0 };
-    lexer.tokens(false)
+    let mut lexer = Lexer { source, text, at: 0, nesting: 0, problems: Vec::new() };
+    match lexer.tokens(false) {
+        Ok(tokens) if lexer.problems.is_empty() => Ok(tokens),
+        outcome => {
+            lexer.problems.extend(outcome.err());
+            Err(lexer.problems)
+        }
+    }
 }
 
 struct Lexer<'a> {
@@ -82,6 +91,8 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     nesting: usize,
+    /// What is wrong so far.
+    problems: Vec<Diagnostic>,
 }
 
 fn is_name_char(c: char) -> bool {
@@ -105,6 +116,17 @@ impl Lexer<'_> {
         let mut span = self.span(start);
         span.end = span.end.max(span.start + 1);
         Err(Diagnostic::syntax(code, span, message))
+    }
+
+    /// Goes on after a problem with `instead`, unless there were too many.
+    fn go_on<T>(&mut self, found: Result<T, Diagnostic>, instead: T) -> Result<T, Diagnostic> {
+        match found {
+            Err(problem) if self.problems.len() + 1 < PROBLEMS_MAX => {
+                self.problems.push(problem);
+                Ok(instead)
+            }
+            found => found,
+        }
     }
 
     /// The tokens up to the end, or in a string up to the brace that closes an interpolation.
@@ -157,11 +179,15 @@ impl Lexer<'_> {
                     self.at += 1;
                     let word = self.name();
                     if word.is_empty() {
-                        return self.error("P0004", start, "a name follows `'`");
+                        let found = self.error("P0004", start, "a name follows `'`");
+                        self.go_on(found, ())?;
                     }
                     TokenKind::Word(word)
                 }
-                _ if c.is_ascii_digit() => self.number(tokens.last(), space)?,
+                _ if c.is_ascii_digit() => {
+                    let found = self.number(tokens.last(), space);
+                    self.go_on(found, TokenKind::Integer(0))?
+                }
                 _ if c.is_alphabetic() || c == '_' => self.word(c),
                 _ => match OPERATORS.iter().find(|op| self.rest().starts_with(**op)) {
                     Some(op) => {
@@ -174,7 +200,9 @@ impl Lexer<'_> {
                     }
                     None => {
                         self.at += c.len_utf8();
-                        return self.error("P0005", start, format!("stray character `{}`", c.escape_debug()));
+                        let found = self.error("P0005", start, format!("stray character `{}`", c.escape_debug()));
+                        self.go_on(found, ())?;
+                        continue;
                     }
                 },
             };
@@ -372,7 +400,10 @@ impl Lexer<'_> {
             self.at += c.len_utf8();
             match c {
                 '"' => break,
-                '\\' => self.escape(at, &mut text)?,
+                '\\' => {
+                    let found = self.escape(at, &mut text);
+                    self.go_on(found, ())?;
+                }
                 '{' => {
                     if !text.is_empty() {
                         parts.push(TextPart::Text(std::mem::take(&mut text).into()));
@@ -402,7 +433,9 @@ impl Lexer<'_> {
         self.at += 1;
         if tokens.iter().all(|token| token.kind == TokenKind::Separator) {
             let found = self.error::<()>("P0011", start, "empty interpolation");
-            return found.map_err(|found| found.note("write `\\{` for a brace")).map(|()| TextPart::Text("".into()));
+            let found = found.map_err(|found| found.note("write `\\{` for a brace"));
+            self.go_on(found, ())?;
+            return Ok(TextPart::Text("".into()));
         }
         Ok(TextPart::Tokens(tokens, self.span(start)))
     }

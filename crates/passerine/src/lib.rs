@@ -9,6 +9,7 @@
 //! nests, and that is limited ([`parser::NESTING_MAX`]). The language is described in `docs/passerine.md`.
 #![forbid(unsafe_code)]
 
+pub mod explain;
 mod infer;
 pub mod layout;
 pub mod lexer;

@@ -7,7 +7,7 @@ use crate::lower::{File, lower};
 use crate::names::{Names, resolve};
 use crate::parser::macros::Macro;
 use crate::parser::scope::{Declared, Scope};
-use crate::parser::{Counters, Loader, Parser, Result};
+use crate::parser::{Loader, Parser, Result, Shared};
 use crate::prelude;
 use crate::tree::{Expr, ExprKind};
 use qualm_ir::diagnostic::Diagnostic;
@@ -89,18 +89,26 @@ impl Front {
         let one = |error: Diagnostic| vec![error];
         let mut names = Names::default();
         let prelude_id = sources.add("prelude", prelude::SOURCE);
-        let mut program =
-            Program { sources, files, counters: Counters::default(), loaded: Vec::new(), open: Vec::new() };
+        let mut program = Program { sources, files, shared: Shared::default(), loaded: Vec::new(), open: Vec::new() };
         let (prelude, _) = program.parse(prelude_id, true).map_err(one)?;
         resolve(&mut names, &prelude.statements, prelude.function, false, true)?;
 
         let main_id = program.sources.add(path, text);
         program.open.push(path.to_owned());
-        let (main, _) = program.parse(main_id, false).map_err(one)?;
+        let parsed_main = program.parse(main_id, false);
+        let mut problems = program.shared.take_problems();
+        let (main, _) = match parsed_main {
+            Ok(main) if problems.is_empty() => main,
+            outcome => {
+                problems.extend(outcome.err());
+                problems.sort_by_key(|problem| problem.labels.first().map(|label| label.span));
+                return Err(problems);
+            }
+        };
         let loaded = std::mem::take(&mut program.loaded);
         let mut parsed: Vec<File> = Vec::new();
         for file in loaded {
-            let holder = program.counters.name();
+            let holder = program.shared.name();
             names.add_file(&Arc::from(file.path.as_str()), main.function, holder);
             names.nest(file.file.function, main.function);
             parsed.push(file.file);
@@ -129,7 +137,7 @@ struct Loaded {
 struct Program<'a> {
     sources: &'a mut SourceMap,
     files: &'a mut dyn Files,
-    counters: Counters,
+    shared: Shared,
     loaded: Vec<Loaded>,
     /// Files being parsed, outermost first.
     open: Vec<String>,
@@ -138,19 +146,26 @@ struct Program<'a> {
 impl Program<'_> {
     fn parse(&mut self, source: SourceId, trusted: bool) -> Result<(File, Scope)> {
         let text = self.sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
-        let tokens = layout(lex(source, &text)?)?;
-        let mut counters = std::mem::take(&mut self.counters);
-        let function = counters.function();
+        let tokens = match lex(source, &text) {
+            Ok(tokens) => layout(tokens)?,
+            Err(mut problems) => {
+                let last = problems.pop().expect("it failed for a reason");
+                self.shared.add_problems(problems);
+                return Err(last);
+            }
+        };
+        let mut shared = std::mem::take(&mut self.shared);
+        let function = shared.function();
         let mut scopes = vec![Scope::default()];
-        let parsed = Parser::file(&tokens, source, text.len() as u32, &mut counters, self, &mut scopes, trusted);
-        // A nested file took numbers from the program's counters, which the parser gave back before it asked.
-        self.counters = counters;
+        let parsed = Parser::file(&tokens, source, text.len() as u32, &mut shared, self, &mut scopes, trusted);
+        // A nested file took numbers from the program's shared, which the parser gave back before it asked.
+        self.shared = shared;
         Ok((File { statements: parsed?, function }, scopes.swap_remove(0)))
     }
 }
 
 impl Loader for Program<'_> {
-    fn load(&mut self, path: &[Arc<str>], span: Span, counters: &mut Counters) -> Result<(usize, usize)> {
+    fn load(&mut self, path: &[Arc<str>], span: Span, shared: &mut Shared) -> Result<(usize, usize)> {
         let from = self.open.last().cloned().unwrap_or_default();
         let Some((found, text, used)) = self.files.find(&from, path) else {
             let name = path.iter().map(|name| &**name).collect::<Vec<_>>().join("::");
@@ -165,9 +180,9 @@ impl Loader for Program<'_> {
         }
         let source = self.sources.add(found.as_str(), text);
         self.open.push(found.clone());
-        std::mem::swap(&mut self.counters, counters);
+        std::mem::swap(&mut self.shared, shared);
         let parsed = self.parse(source, false);
-        std::mem::swap(&mut self.counters, counters);
+        std::mem::swap(&mut self.shared, shared);
         self.open.pop();
         let (file, scope) = parsed?;
         self.loaded.push(Loaded { path: found, file, scope });

@@ -16,7 +16,7 @@ pub(crate) mod scope;
 mod types;
 mod uses;
 
-use crate::lexer::{Token, TokenKind};
+use crate::lexer::{PROBLEMS_MAX, Token, TokenKind};
 use crate::tree::{BinaryOp, Expr, ExprKind, FunctionId, Literal, MacroId, Name, NameId};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::source::{SourceId, Span};
@@ -34,7 +34,7 @@ pub(crate) type Result<T> = std::result::Result<T, Diagnostic>;
 /// What the parser asks for when it meets `use`.
 pub(crate) trait Loader {
     /// The number of the file a path of names leads to, and how many of the names were used; an error message if there is none.
-    fn load(&mut self, path: &[Arc<str>], span: Span, counters: &mut Counters) -> Result<(usize, usize)>;
+    fn load(&mut self, path: &[Arc<str>], span: Span, shared: &mut Shared) -> Result<(usize, usize)>;
 
     /// The names a loaded file declares at its top level.
     fn exports(&self, file: usize) -> Vec<Arc<str>>;
@@ -46,16 +46,18 @@ pub(crate) trait Loader {
     fn macros(&self, file: usize) -> Vec<Rc<macros::Macro>>;
 }
 
-/// Numbers given out while a program is parsed.
+/// What the parsers of a program share: the numbers given out, and what was wrong.
 #[derive(Default)]
-pub(crate) struct Counters {
+pub(crate) struct Shared {
     names: u32,
     functions: u32,
     macros: u32,
     marks: u32,
+    /// What is wrong with the statements that were skipped.
+    problems: Vec<Diagnostic>,
 }
 
-impl Counters {
+impl Shared {
     pub(crate) fn name(&mut self) -> NameId {
         self.names += 1;
         NameId(self.names - 1)
@@ -76,6 +78,29 @@ impl Counters {
         self.functions += 1;
         FunctionId(self.functions - 1)
     }
+
+    /// Keeps a problem after which the next statement can be read as if nothing had happened; gives it back where that is not so: what
+    /// follows a macro that could not be read would only be reported for its absence.
+    fn set_aside(&mut self, problem: Diagnostic) -> Result<()> {
+        let about_macros = problem.code.starts_with("P008");
+        if about_macros || problem.code == "P0032" || self.problems.len() + 1 >= PROBLEMS_MAX {
+            return Err(problem);
+        }
+        // A macro may read the same tokens more than once.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_problems(&mut self, problems: Vec<Diagnostic>) {
+        self.problems.extend(problems);
+    }
+
+    /// Everything that was wrong.
+    pub(crate) fn take_problems(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.problems)
+    }
 }
 
 pub(crate) struct Parser<'a> {
@@ -83,7 +108,7 @@ pub(crate) struct Parser<'a> {
     pub(super) at: usize,
     pub(super) source: SourceId,
     pub(super) end: u32,
-    pub(super) counters: &'a mut Counters,
+    pub(super) shared: &'a mut Shared,
     pub(super) loader: &'a mut dyn Loader,
     pub(super) scopes: &'a mut Vec<Scope>,
     /// In a head: `{` starts no operand.
@@ -101,13 +126,13 @@ impl<'a> Parser<'a> {
         tokens: &'a [Token],
         source: SourceId,
         end: u32,
-        counters: &'a mut Counters,
+        shared: &'a mut Shared,
         loader: &'a mut dyn Loader,
         scopes: &'a mut Vec<Scope>,
         trusted: bool,
     ) -> Result<Vec<Expr>> {
         let mut parser =
-            Parser { tokens, at: 0, source, end, counters, loader, scopes, head: false, stop: None, depth: 0, trusted };
+            Parser { tokens, at: 0, source, end, shared, loader, scopes, head: false, stop: None, depth: 0, trusted };
         parser.statements()
     }
 
@@ -118,7 +143,7 @@ impl<'a> Parser<'a> {
             at: 0,
             source: self.source,
             end,
-            counters: self.counters,
+            shared: self.shared,
             loader: self.loader,
             scopes: self.scopes,
             head: false,
@@ -247,7 +272,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn name(&mut self, text: &Arc<str>, span: Span) -> Name {
-        Name { text: text.clone(), mark: 0, origin: MacroId(0), id: self.counters.name(), span, body: None }
+        Name { text: text.clone(), mark: 0, origin: MacroId(0), id: self.shared.name(), span, body: None }
     }
 
     pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -272,21 +297,59 @@ impl<'a> Parser<'a> {
             if self.kind().is_none() || self.is_close() {
                 return Ok(statements);
             }
-            let mut statement = self.statement()?;
-            if self.is_op("...") {
-                self.at += 1;
-                let span = statement.span;
-                statement = Expr { kind: ExprKind::Repeat(Box::new(statement)), span };
-            }
+            let Some(statement) = self.statement_or_skip()? else { continue };
             // What a macro became has no scope of its own.
             match statement.kind {
                 ExprKind::Splice(spliced) if !spliced.is_empty() => statements.extend(spliced),
                 _ => statements.push(statement),
             }
-            if !self.is_separator() && self.kind().is_some() && !self.is_close() {
-                return self.error("P0031", format!("unexpected {}", self.describe()));
+        }
+    }
+
+    /// A statement; nothing if it was wrong and is skipped.
+    fn statement_or_skip(&mut self) -> Result<Option<Expr>> {
+        let (start, depth, scopes) = (self.at, self.depth, self.scopes.len());
+        let (head, stop) = (self.head, self.stop);
+        let problem = match self.repeated_statement() {
+            Ok(statement) if self.is_separator() || self.kind().is_none() || self.is_close() => {
+                return Ok(Some(statement));
+            }
+            Ok(_) => Diagnostic::syntax("P0031", self.span(), format!("unexpected {}", self.describe())),
+            Err(problem) => problem,
+        };
+        if matches!(self.tokens.get(start).map(|token| &token.kind), Some(TokenKind::Ident(word)) if &**word == "syntax")
+        {
+            return Err(problem);
+        }
+        self.shared.set_aside(problem)?;
+        (self.depth, self.head, self.stop) = (depth, head, stop);
+        self.scopes.truncate(scopes);
+        self.at = self.end_of_statement(start);
+        Ok(None)
+    }
+
+    /// Where the statement ends that starts with this token: at a separator or closing bracket outside brackets.
+    fn end_of_statement(&self, start: usize) -> usize {
+        let mut depth = 0;
+        for (at, token) in self.tokens.iter().enumerate().skip(start) {
+            match token.kind {
+                TokenKind::Open(_) => depth += 1,
+                TokenKind::Close(_) if depth == 0 => return at,
+                TokenKind::Close(_) => depth -= 1,
+                TokenKind::Separator if depth == 0 => return at,
+                _ => {}
             }
         }
+        self.tokens.len()
+    }
+
+    fn repeated_statement(&mut self) -> Result<Expr> {
+        let statement = self.statement()?;
+        if !self.take_op("...") {
+            return Ok(statement);
+        }
+        let span = statement.span;
+        Ok(Expr { kind: ExprKind::Repeat(Box::new(statement)), span })
     }
 
     fn statement(&mut self) -> Result<Expr> {

@@ -18,7 +18,7 @@ impl Parser<'_> {
         let start = self.span();
         self.at += 1;
         let name = self.declared_name("the name of a type (a label)")?;
-        let id = self.counters.function();
+        let id = self.shared.function();
         // Known from here on, its own shape included.
         self.declare_label(&name.text, Declared::Type { parameters: 0 });
         let mut parameters = Vec::new();

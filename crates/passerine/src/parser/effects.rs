@@ -36,11 +36,11 @@ impl Parser<'_> {
         };
         let handler = Handler {
             body,
-            body_id: self.counters.function(),
+            body_id: self.shared.function(),
             branches: branches.operations,
-            clause_id: self.counters.function(),
+            clause_id: self.shared.function(),
             done: branches.done,
-            done_id: self.counters.function(),
+            done_id: self.shared.function(),
         };
         Ok(Expr { kind: ExprKind::Handle(Box::new(handler)), span: self.since(start) })
     }
@@ -110,7 +110,7 @@ impl Parser<'_> {
         let start = self.span();
         self.at += 1;
         let body = Box::new(self.block()?);
-        Ok(Expr { kind: ExprKind::Fiber { body, id: self.counters.function() }, span: self.since(start) })
+        Ok(Expr { kind: ExprKind::Fiber { body, id: self.shared.function() }, span: self.since(start) })
     }
 
     /// `yield` without an operand hands out unit.

@@ -32,8 +32,8 @@ impl Parser<'_> {
             stands.insert(name.clone(), self.stand(capture)?);
         }
         let marks: HashMap<(Arc<str>, u32), u32> =
-            made.bound.iter().map(|name| (name.clone(), self.counters.mark())).collect();
-        if self.counters.mark() > EXPANSIONS_MAX {
+            made.bound.iter().map(|name| (name.clone(), self.shared.mark())).collect();
+        if self.shared.mark() > EXPANSIONS_MAX {
             return self.error("P0087", "the macros of this program expand too far");
         }
         let mut copier = Copier { parser: self, made: Some(made), marks, stands, span: Some(span) };
@@ -86,7 +86,7 @@ impl Copier<'_, '_> {
                 None => {}
             }
         }
-        let id = self.parser.counters.name();
+        let id = self.parser.shared.name();
         let body = if self.made.is_some() { name.body.or(Some(name.span)) } else { name.body };
         Name { text: name.text.clone(), mark, origin, id, span: self.place(name.span), body }
     }
@@ -257,13 +257,11 @@ impl Copier<'_, '_> {
                 items: self.boxed(items)?,
                 body: self.boxed(body)?,
             },
-            ExprKind::Try { body, .. } => {
-                ExprKind::Try { body: self.boxed(body)?, id: self.parser.counters.function() }
-            }
+            ExprKind::Try { body, .. } => ExprKind::Try { body: self.boxed(body)?, id: self.parser.shared.function() },
             ExprKind::Error(inner) => ExprKind::Error(self.boxed(inner)?),
             ExprKind::Handle(handler) => ExprKind::Handle(Box::new(self.handler(handler)?)),
             ExprKind::Fiber { body, .. } => {
-                ExprKind::Fiber { body: self.boxed(body)?, id: self.parser.counters.function() }
+                ExprKind::Fiber { body: self.boxed(body)?, id: self.parser.shared.function() }
             }
             ExprKind::Yield(inner) => ExprKind::Yield(self.boxed(inner)?),
             ExprKind::Switch(inner) => ExprKind::Switch(self.boxed(inner)?),
@@ -335,7 +333,7 @@ impl Copier<'_, '_> {
             params: self.patterns(&lambda.params)?,
             guard: lambda.guard.as_ref().map(|guard| self.expr(guard)).transpose()?,
             body: self.expr(&lambda.body)?,
-            id: self.parser.counters.function(),
+            id: self.parser.shared.function(),
         })
     }
 
@@ -355,11 +353,11 @@ impl Copier<'_, '_> {
         }
         Ok(Handler {
             body: self.expr(&handler.body)?,
-            body_id: self.parser.counters.function(),
+            body_id: self.parser.shared.function(),
             branches,
-            clause_id: self.parser.counters.function(),
+            clause_id: self.parser.shared.function(),
             done: handler.done.as_ref().map(|done| self.branch(done)).transpose()?,
-            done_id: self.parser.counters.function(),
+            done_id: self.parser.shared.function(),
         })
     }
 
@@ -429,7 +427,7 @@ impl Copier<'_, '_> {
                 Shape::Union(copies)
             }
         };
-        let id = self.parser.counters.function();
+        let id = self.parser.shared.function();
         Ok(TypeDeclaration {
             name: self.name(&declaration.name),
             parameters: declaration.parameters.clone(),

@@ -146,7 +146,7 @@ impl Parser<'_> {
 
     /// The function whose parameters were read as an expression.
     pub(super) fn lambda_from(&mut self, left: Expr, start: Span) -> Result<Expr> {
-        let id = self.counters.function();
+        let id = self.shared.function();
         let (left, guard) = match left.kind {
             ExprKind::Guarded { value, guard } => (*value, Some(*guard)),
             _ => (left, None),

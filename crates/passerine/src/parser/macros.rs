@@ -110,7 +110,7 @@ impl Parser<'_> {
         self.close()?;
         let mut bound = HashSet::new();
         body.iter().for_each(|statement| bound_names(statement, &mut bound));
-        let id = self.counters.macro_id();
+        let id = self.shared.macro_id();
         let made = Macro { id, pattern, words, body, bound, home: None, span };
         self.add_macro(Rc::new(made));
         Ok(Expr { kind: ExprKind::Syntax(id), span: self.since(start) })

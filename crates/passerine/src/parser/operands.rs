@@ -151,7 +151,7 @@ impl Parser<'_> {
         self.at += 1;
         let operand = Box::new(if self.is_op("-") { self.unary()? } else { self.call()? });
         let kind = match &**word {
-            "try" => ExprKind::Try { body: operand, id: self.counters.function() },
+            "try" => ExprKind::Try { body: operand, id: self.shared.function() },
             "error" => ExprKind::Error(operand),
             "yield" => ExprKind::Yield(operand),
             _ => ExprKind::Switch(operand),

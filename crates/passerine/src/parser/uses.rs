@@ -3,6 +3,7 @@
 use super::{Parser, Result};
 use crate::lexer::TokenKind;
 use crate::tree::{Expr, ExprKind, Pattern, PatternKind, Use};
+use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::source::Span;
 use std::sync::Arc;
 
@@ -43,30 +44,29 @@ impl Parser<'_> {
             }
         }
         let span = self.since(path_start);
-        let local = self.is_declared(&path[0]) && !matches!(selection, Some(None));
-        let mut value;
-        let mut file = None;
-        if local {
+        let all = matches!(selection, Some(None));
+        let mut names = selection.flatten();
+        let value;
+        if self.is_declared(&path[0]) && !all {
             let name = self.name(&path[0], span);
-            value = Expr { kind: ExprKind::Name(name), span };
-            value = self.fields_of(value, &path[1..], span);
+            let variable = Expr { kind: ExprKind::Name(name), span };
+            value = self.fields_of(variable, &path[1..], span);
         } else {
-            let (number, used) = self.loader.load(&path, span, self.counters)?;
-            file = Some(number);
+            let (number, used) = match self.loader.load(&path, span, self.shared) {
+                Err(problem) if problem.code == "P0060" && self.is_declared(&path[0]) => {
+                    let message = "`use m::{..}` needs a module file";
+                    return Err(Diagnostic::syntax("P0039", span, message).note("name what you need of it"));
+                }
+                loaded => loaded?,
+            };
             if with_macros {
                 self.import_macros(number);
             }
-            value = Expr { kind: ExprKind::File(number), span };
-            value = self.fields_of(value, &path[used..], span);
+            if all {
+                names = Some(self.loader.exports(number));
+            }
+            value = self.fields_of(Expr { kind: ExprKind::File(number), span }, &path[used..], span);
         }
-        let names = match selection {
-            None => None,
-            Some(Some(names)) => Some(names),
-            Some(None) => match file {
-                Some(number) => Some(self.loader.exports(number)),
-                None => return self.error("P0039", "`use m::{..}` needs a module file"),
-            },
-        };
         let bind = |parser: &mut Self, text: &Arc<str>| {
             parser.declare(text);
             let name = parser.name(text, span);
