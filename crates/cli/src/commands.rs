@@ -1,17 +1,27 @@
 //! The commands, one file each; what they print on which stream and how they exit is the promise of `corpus/README.md`.
 
+mod add;
 mod asm;
+mod build;
 mod check;
 mod dis;
+mod doc;
+mod explain;
 mod hash;
 mod run;
+mod test;
 mod verify;
 
+pub use add::{AddArgs, add};
 pub use asm::{AsmArgs, asm};
+pub use build::build;
 pub use check::{CheckArgs, check, check_file, warn};
 pub use dis::{DisArgs, dis};
+pub use doc::doc;
+pub use explain::{ExplainArgs, explain};
 pub use hash::{HashArgs, hash};
-pub use run::{RunArgs, RunOptions, run, run_file};
+pub use run::{RunArgs, RunOptions, run, run_file, run_project};
+pub use test::{TestArgs, test};
 pub use verify::{VerifyArgs, verify};
 
 /// Writes to stdout; a reader that went away is no error.

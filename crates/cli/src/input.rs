@@ -1,12 +1,13 @@
 //! Reads programs of every kind from files.
 
+use crate::project::packages::Packages;
 use qualm_ir::binary;
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_ir::text;
 use qualm_ir::verify::{Verified, verify};
-use qualm_passerine::{Checked, Files, check, compile};
+use qualm_passerine::{Checked, Files, check, compile, compile_tests};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\n", path.display()))
 }
 
-fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Problem> {
+pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         format!("{}: byte {at} is not UTF-8; a source file is text\n", path.display())
@@ -68,7 +69,18 @@ pub fn module(path: &Path) -> Result<Module, Problem> {
 /// # Errors
 /// The diagnostics.
 pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
-    let compiled = on_compiler_thread(|| compile(path, text, &mut Disk))?;
+    let mut disk = Disk::of(Path::new(path))?;
+    let compiled = on_compiler_thread(|| compile(path, text, &mut disk))?;
+    compiled.module.map_err(|errors| render(&errors, &compiled.sources))
+}
+
+/// Compiles a file of tests.
+///
+/// # Errors
+/// The diagnostics.
+pub fn passerine_tests(path: &str, text: &str) -> Result<Module, Problem> {
+    let mut disk = Disk::of(Path::new(path))?;
+    let compiled = on_compiler_thread(|| compile_tests(path, text, &mut disk))?;
     compiled.module.map_err(|errors| render(&errors, &compiled.sources))
 }
 
@@ -79,7 +91,16 @@ pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
 pub fn checked(path: &Path) -> Result<Checked, Problem> {
     let text = text_of(path, read(path)?)?;
     let name = path.display().to_string();
-    on_compiler_thread(|| check(&name, &text, &mut Disk))
+    checked_text(&name, &text)
+}
+
+/// Static checks of Passerine source.
+///
+/// # Errors
+/// What is wrong with the project.
+pub fn checked_text(path: &str, text: &str) -> Result<Checked, Problem> {
+    let mut disk = Disk::of(Path::new(path))?;
+    on_compiler_thread(|| check(path, text, &mut disk))
 }
 
 /// Diagnostics as text, a line between them.
@@ -87,7 +108,7 @@ pub fn render(errors: &[Diagnostic], sources: &SourceMap) -> String {
     errors.iter().map(|error| error.render(sources)).collect::<Vec<_>>().join("\n")
 }
 
-fn on_compiler_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Problem> {
+pub(crate) fn on_compiler_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Problem> {
     std::thread::scope(|scope| {
         let compiler = std::thread::Builder::new().name("compiler".into()).stack_size(COMPILER_STACK_BYTES);
         let thread = compiler.spawn_scoped(scope, work);
@@ -107,12 +128,19 @@ pub fn verified(path: &Path) -> Result<Verified<Module>, Problem> {
         .map_err(|errors| errors.iter().map(|error| format!("{}: {error}\n", path.display())).collect::<String>())
 }
 
-/// Module files beside the file that uses them.
-struct Disk;
+/// Module files: beside the file that uses them, in the sources of its project, in its packages.
+struct Disk {
+    packages: Packages,
+}
 
-impl Files for Disk {
-    fn find(&mut self, from: &str, names: &[Arc<str>]) -> Option<(String, String, usize)> {
-        let mut folder: PathBuf = Path::new(from).parent().map(Path::to_path_buf).unwrap_or_default();
+impl Disk {
+    fn of(file: &Path) -> Result<Self, Problem> {
+        Packages::of(file).map(|packages| Self { packages }).map_err(|problem| format!("{problem}\n"))
+    }
+
+    /// The file in a folder that names lead to, and how many of them.
+    fn below(folder: &Path, names: &[Arc<str>]) -> Option<(PathBuf, usize)> {
+        let mut folder = folder.to_path_buf();
         let mut found = None;
         for (at, name) in names.iter().enumerate() {
             for candidate in [folder.join(format!("{name}.pn")), folder.join(&**name).join("mod.pn")] {
@@ -123,7 +151,25 @@ impl Files for Disk {
             }
             folder.push(&**name);
         }
-        let (path, used) = found?;
+        found
+    }
+
+    fn in_package(&self, from: &Path, names: &[Arc<str>]) -> Option<(PathBuf, usize)> {
+        let sources = self.packages.package(from, &names[0])?.join("src");
+        if let Some((found, used)) = Self::below(&sources, &names[1..]) {
+            return Some((found, used + 1));
+        }
+        let library = sources.join("lib.pn");
+        library.is_file().then_some((library, 1))
+    }
+}
+
+impl Files for Disk {
+    fn find(&mut self, from: &str, names: &[Arc<str>]) -> Option<(String, String, usize)> {
+        let from = Path::new(from);
+        let beside = Self::below(from.parent().unwrap_or(Path::new("")), names);
+        let in_sources = || Self::below(&self.packages.sources(from)?, names);
+        let (path, used) = beside.or_else(in_sources).or_else(|| self.in_package(from, names))?;
         let text = text_of(&path, read(&path).ok()?).ok()?;
         Some((path.display().to_string(), text, used))
     }

@@ -5,3 +5,4 @@ pub mod commands;
 pub mod input;
 pub mod project;
 pub mod status;
+pub mod style;

@@ -206,3 +206,124 @@ fn parallel_results_do_not_depend_on_the_number_of_workers() {
     assert!(text(&one).starts_with("= [499500, "));
     assert_eq!(qualm(&["run", "--value", "--workers", "4", &source]).stdout, one);
 }
+
+fn aspen(args: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aspen")).args(args).current_dir(folder).output().expect("the program starts")
+}
+
+/// The standard modules are a package with tests of its own.
+#[test]
+fn standard_modules_pass_their_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../passerine/std");
+    let output = aspen(&["test"], &folder);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    let files = std::fs::read_dir(folder.join("src")).expect("the modules are there").count();
+    let tested = text(&output.stdout).lines().filter(|line| line.ends_with("_test.pn")).count();
+    assert_eq!(files, tested, "every module has a file of tests");
+}
+
+#[test]
+fn tests_are_found_and_differences_shown() {
+    let folder = folder("testing");
+    let _ = std::fs::remove_dir_all(folder.join("sums"));
+    assert!(aspen(&["new", "sums"], &folder).status.success());
+    let project = folder.join("sums");
+    assert!(aspen(&["test"], &project).status.success());
+    file(
+        &project,
+        "tests/more_test.pn",
+        "use testing\ntest_sum = () -> { println 7; testing::equal 4 (2 + 3) }\ntest_good = () -> ()\n",
+    );
+    file(&project, "tests/wrong_test.pn", "x = (");
+    let output = aspen(&["test"], &project);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    for part in [
+        "FAILED sum",
+        "In tests/more_test.pn:2:31",
+        "expected 4",
+        "   found 5",
+        "it wrote:",
+        "ok good",
+        "does not compile",
+        "2 passed, 1 failed, 1 did not compile",
+    ] {
+        assert!(shown.contains(part), "no {part} in\n{shown}");
+    }
+    assert!(!shown.contains("\x1b["), "no colours in a pipe");
+    assert_eq!(
+        text(&aspen(&["test", "--list", "greets"], &project).stdout),
+        "tests/greeting_test.pn test_greets_by_name\n"
+    );
+}
+
+#[test]
+fn capabilities_are_asked_for_and_granted() {
+    let folder = folder("capabilities");
+    let _ = std::fs::remove_dir_all(folder.join("reader"));
+    assert!(aspen(&["new", "reader"], &folder).status.success());
+    let project = folder.join("reader");
+    file(&project, "src/main.pn", "println (Result.is_ok (read_file \"aspen.toml\"))");
+    assert_eq!(aspen(&["run"], &project).status.code(), Some(3), "what was not asked for is denied");
+    file(&project, "aspen.toml", "[package]\nname = \"reader\"\nallow = [\"read_file\"]\n");
+    let refused = aspen(&["run"], &project);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(text(&refused.stderr).contains("aspen run --allow read_file"), "{}", text(&refused.stderr));
+    assert_eq!(text(&aspen(&["run", "--allow", "read_file"], &project).stdout), "true\n");
+}
+
+#[test]
+fn packages_by_path_and_by_content() {
+    let folder = folder("packages");
+    for name in ["song", "app"] {
+        let _ = std::fs::remove_dir_all(folder.join(name));
+        assert!(aspen(&["new", name], &folder).status.success());
+    }
+    file(&folder, "song/src/lib.pn", "use notes\nsing = () -> \"{notes::first} la\"\n");
+    file(&folder, "song/src/notes.pn", "first = \"do\"\n");
+    let app = folder.join("app");
+    file(&app, "src/main.pn", "use song\nuse song::notes\nprintln (song::sing ())\nprintln notes::first\n");
+    assert_eq!(aspen(&["run"], &app).status.code(), Some(2));
+    assert!(aspen(&["add", "../song"], &app).status.success());
+    assert_eq!(text(&aspen(&["run"], &app).stdout), "do la\ndo\n");
+    assert!(!aspen(&["add", "../song"], &app).status.success(), "a name is taken once");
+
+    let pinned = |args: &[&str]| {
+        let home = folder.join("home");
+        Command::new(env!("CARGO_BIN_EXE_aspen"))
+            .args(args)
+            .current_dir(&app)
+            .env("ASPEN_HOME", home)
+            .output()
+            .expect("the program starts")
+    };
+    file(&app, "aspen.toml", "[package]\nname = \"app\"\n");
+    assert!(pinned(&["add", "--pin", "../song"]).status.success());
+    file(&folder, "song/src/notes.pn", "first = \"re\"\n");
+    assert_eq!(text(&pinned(&["run"]).stdout), "do la\ndo\n", "a pinned package does not change");
+    let manifest = std::fs::read_to_string(app.join("aspen.toml")).expect("it is there");
+    let hash = manifest.split('"').find(|part| part.len() == 64).expect("a hash").to_owned();
+    let kept = folder.join("home/packages").join(hash).join("src/notes.pn");
+    std::fs::write(kept, "first = \"mi\"\n").expect("the store can be written");
+    let output = pinned(&["run"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("was changed in the package store"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn builds_documents_and_explains() {
+    let folder = folder("tools");
+    let _ = std::fs::remove_dir_all(folder.join("birds"));
+    assert!(aspen(&["new", "birds"], &folder).status.success());
+    let project = folder.join("birds");
+    assert!(aspen(&["build"], &project).status.success());
+    let module = project.join("build/birds.qb").display().to_string();
+    assert_eq!(text(&qualm(&["run", &module]).stdout), "Hello, world!\n");
+    assert!(aspen(&["doc"], &project).status.success());
+    let page = std::fs::read_to_string(project.join("build/doc/module.greeting.html")).expect("a page");
+    assert!(page.contains("What to say to someone.") && page.contains("a -&gt; String"), "{page}");
+    assert!(project.join("build/doc/std.json.html").is_file());
+    assert!(text(&aspen(&["explain", "p0050"], &project).stdout).contains("not bound"));
+    assert_eq!(aspen(&["explain", "P9999"], &project).status.code(), Some(64));
+    assert_eq!(text(&aspen(&["run", "src/main.pn"], &project).stdout), "Hello, world!\n");
+}

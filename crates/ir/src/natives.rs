@@ -156,6 +156,10 @@ define_natives! {
     CoroutineNew "coroutine.new" 1;
     /// New, Running, Suspended, Done or Failed.
     CoroutineStatus "coroutine.status" 1;
+    /// The pairs (name as a string, value) of a record, in the order of the names.
+    RecordPairs "record.pairs" 1;
+    /// The name of a label, as a string.
+    LabelName "label.name" 1;
 }
 
 impl Native {

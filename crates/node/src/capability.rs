@@ -12,7 +12,7 @@ const CAPABILITIES: &[(&str, &[&str])] = &[
     ("env", &["Env"]),
     ("read_file", &["ReadFile", "ListDir"]),
     ("write_file", &["WriteFile"]),
-    ("spawn", &["Spawn", "Parallel"]),
+    ("spawn", &["Spawn", "SpawnWith", "Parallel"]),
 ];
 
 /// What a script needs and cannot hurt with.
@@ -62,6 +62,23 @@ impl Capabilities {
                 Err(format!("no capability is called `{name}`; known are all, {}", known.join(", ")))
             }
         }
+    }
+
+    /// Whether a capability is granted; nothing if there is none of that name.
+    pub fn has(&self, name: &str) -> Option<bool> {
+        Self::names().find(|known| *known == name).map(|known| self.granted.contains(known))
+    }
+
+    /// Only those of these names, all of which must be granted here.
+    ///
+    /// # Errors
+    /// The first name that is no capability or is not granted here.
+    pub fn narrowed<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Self, &'a str> {
+        let mut granted = BTreeSet::new();
+        for name in names {
+            granted.insert(*self.granted.get(name).ok_or(name)?);
+        }
+        Ok(Self { granted })
     }
 
     /// Whether a request is allowed; nothing if there is no such request.

@@ -10,12 +10,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Output that is not yet written is at most this many bytes.
 const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
 
+/// Output that is kept instead of written is cut after this many bytes.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// Where the streams of a program lead.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Streams {
+    /// To those of the operating system's process.
+    #[default]
+    Process,
+    /// Output is kept for the report, at most a MiB of it; there is no input.
+    Kept,
+}
+
 /// The streams and arguments of a program.
 #[derive(Debug)]
 pub struct Host {
     args: Vec<String>,
     output: Mutex<Vec<u8>>,
     line_by_line: bool,
+    streams: Streams,
 }
 
 /// What an answer is: a value, or an error to raise.
@@ -23,14 +37,23 @@ pub type Answer = Result<Value, Value>;
 
 impl Host {
     /// A host for a program with these arguments.
-    pub fn new(args: Vec<String>) -> Self {
-        Self { args, output: Mutex::new(Vec::new()), line_by_line: std::io::stdout().is_terminal() }
+    pub fn new(args: Vec<String>, streams: Streams) -> Self {
+        let line_by_line = streams == Streams::Process && std::io::stdout().is_terminal();
+        Self { args, output: Mutex::new(Vec::new()), line_by_line, streams }
+    }
+
+    /// What was written and kept.
+    pub fn kept(&self) -> String {
+        let buffer = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.streams == Streams::Kept { String::from_utf8_lossy(&buffer).into_owned() } else { String::new() }
     }
 
     /// Writes what is buffered.
     pub fn flush(&self) {
-        let mut buffer = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self::write_out(&mut buffer);
+        if self.streams == Streams::Process {
+            let mut buffer = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Self::write_out(&mut buffer);
+        }
     }
 
     /// A reader that went away (a closed pipe) ends the program quietly, as it does for other tools.
@@ -45,6 +68,11 @@ impl Host {
 
     fn write(&self, text: &str) {
         let mut buffer = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.streams == Streams::Kept {
+            let room = KEPT_BYTES_MAX.saturating_sub(buffer.len());
+            buffer.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
+            return;
+        }
         buffer.extend_from_slice(text.as_bytes());
         if buffer.len() >= OUTPUT_BUFFER_BYTES || (self.line_by_line && text.contains('\n')) {
             Self::write_out(&mut buffer);
@@ -109,6 +137,9 @@ impl Host {
     }
 
     fn read_line(&self, heap: &mut Heap) -> Value {
+        if self.streams == Streams::Kept {
+            return option(heap, None);
+        }
         self.flush();
         let mut line = Vec::new();
         let read = std::io::stdin().lock().read_until(b'\n', &mut line).unwrap_or(0);

@@ -8,4 +8,5 @@
 pub mod capability;
 pub mod host;
 pub mod processes;
+mod requests;
 pub mod scheduler;

@@ -10,9 +10,11 @@
 //!                     └── end ──► Ended
 //! ```
 
+use crate::capability::Capabilities;
 use qualm_vm::fiber::Fiber;
 use qualm_vm::heap::parcel::Parcel;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A process of the program; 0 is the main one.
@@ -23,6 +25,8 @@ pub type ProcessId = u32;
 pub struct Process {
     pub(crate) id: ProcessId,
     pub(crate) fiber: Fiber,
+    /// What it may ask of the world.
+    pub(crate) capabilities: Arc<Capabilities>,
     /// What it is told when it runs again.
     pub(crate) answer: Option<Reply>,
 }

@@ -1,20 +1,23 @@
 //! Workers, one per core, that run the processes of one program until its main process ends.
 
 use crate::capability::Capabilities;
-use crate::host::{Host, error, option, wrong};
-use crate::processes::{Ended, Listener, Process, ProcessId, Reply, Table, Wait};
+use crate::host::{Host, Streams, error, option};
+use crate::processes::{Ended, Listener, Process, ProcessId, Reply, Table};
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Exit, Fiber, Limits, TraceEntry};
 use qualm_vm::heap::parcel::Parcel;
 use qualm_vm::heap::{HeapStats, Stress};
 use qualm_vm::statics::Known;
-use qualm_vm::value::{Immediate, Value};
+use qualm_vm::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Function entries a process makes before others have their turn.
 const SLICE: u64 = 1_000_000;
+
+/// How long a program that waits may take to see that it should stop.
+const STOP_LATENCY: Duration = Duration::from_millis(50);
 
 /// How to run a program.
 #[derive(Debug)]
@@ -31,6 +34,39 @@ pub struct Options {
     pub args: Vec<String>,
     /// Makes the machine's life hard, to find its bugs.
     pub stress: Stress,
+    /// Where its streams lead.
+    pub streams: Streams,
+    /// Stops the program soon after it becomes true.
+    pub stop: Option<Arc<AtomicBool>>,
+    /// What to run instead of the entry.
+    pub begin: Option<Begin>,
+}
+
+/// A start in a state that an earlier program left. The function gives a tuple: a value to show, and the state to keep.
+#[derive(Debug)]
+pub struct Begin {
+    /// The function.
+    pub function: u32,
+    /// [`Report::state`] of the earlier program, whose numbering of functions this program goes on: its items after the first are the
+    /// arguments.
+    pub state: Option<Parcel>,
+}
+
+impl Default for Options {
+    /// One worker, no limits but those of memory, and what a script may ask for.
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            fuel: None,
+            limits: Limits::default(),
+            capabilities: Capabilities::script(),
+            args: Vec::new(),
+            stress: Stress::None,
+            streams: Streams::Process,
+            stop: None,
+            begin: None,
+        }
+    }
 }
 
 /// How a program ended.
@@ -40,6 +76,10 @@ pub struct Report {
     pub end: End,
     /// What all processes did.
     pub stats: Stats,
+    /// What was written, if that was to be kept.
+    pub output: String,
+    /// What the main process came to, for a program that [begins](Begin) with it.
+    pub state: Option<Parcel>,
 }
 
 /// What the main process came to.
@@ -51,6 +91,8 @@ pub enum End {
     Error {
         /// `KIND error: message` or `Uncaught error: value`.
         message: String,
+        /// The label that was raised and its payload as it is displayed, if it was one.
+        raised: Option<(String, String)>,
         /// The active calls, outermost first.
         trace: Vec<TraceEntry>,
         /// How many calls in the middle are not listed.
@@ -60,6 +102,8 @@ pub enum End {
     OutOfFuel,
     /// A process needed more memory than it may have.
     OutOfMemory,
+    /// It was told to stop.
+    Stopped,
 }
 
 /// What processes did, summed up.
@@ -89,15 +133,16 @@ impl Stats {
     }
 }
 
-struct Shared {
-    program: Arc<Program>,
+pub(crate) struct Shared {
+    pub(crate) program: Arc<Program>,
     options: Options,
-    host: Host,
+    pub(crate) host: Host,
     table: Mutex<Table>,
     changed: Condvar,
     done: AtomicBool,
     fuel_left: AtomicI64,
     report: Mutex<(Option<End>, Stats)>,
+    state: Mutex<Option<Parcel>>,
 }
 
 /// Runs a program to its end.
@@ -107,7 +152,8 @@ struct Shared {
 pub fn run(program: Arc<Program>, options: Options) -> Report {
     let fuel = options.fuel.map_or(i64::MAX, |fuel| i64::try_from(fuel).unwrap_or(i64::MAX));
     let workers = options.workers.max(1);
-    let host = Host::new(options.args.clone());
+    let host = Host::new(options.args.clone(), options.streams);
+    let capabilities = Arc::new(options.capabilities.clone());
     let shared = Shared {
         program,
         options,
@@ -117,13 +163,21 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
         done: AtomicBool::new(false),
         fuel_left: AtomicI64::new(fuel),
         report: Mutex::new((None, Stats::default())),
+        state: Mutex::new(None),
     };
     let mut fiber = shared.new_fiber();
-    fiber.start(&shared.program);
+    match &shared.options.begin {
+        None => fiber.start(&shared.program),
+        Some(begin) => {
+            let state = begin.state.as_ref().map(|state| fiber.heap.unpack(&shared.program, state));
+            let items = state.and_then(|state| fiber.heap.fields_of_tuple(state)).unwrap_or_default();
+            fiber.start_at(&shared.program, begin.function, items.get(1..).unwrap_or(&[]));
+        }
+    }
     {
         let mut table = shared.lock();
         let id = table.new_id();
-        table.ready.push_back(Box::new(Process { id, fiber, answer: None }));
+        table.ready.push_back(Box::new(Process { id, fiber, capabilities, answer: None }));
     }
     std::thread::scope(|scope| {
         // The calling thread is a worker too: a program of one process starts no thread before it spawns another.
@@ -134,7 +188,8 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
     });
     shared.host.flush();
     let (end, stats) = std::mem::take(&mut *shared.report.lock().unwrap_or_else(PoisonError::into_inner));
-    Report { end: end.unwrap_or(End::OutOfFuel), stats }
+    let state = shared.state.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Report { end: end.unwrap_or(End::OutOfFuel), stats, output: shared.host.kept(), state }
 }
 
 /// A worker that panics (an error of the machine itself) stops the others, which would wait for it for ever.
@@ -154,7 +209,7 @@ impl Drop for StopOnPanic<'_> {
 const MAIN: ProcessId = 0;
 
 /// What a worker does with a process after it ran.
-enum After {
+pub(crate) enum After {
     /// It goes on at once.
     GoOn,
     /// It is somewhere in the table, or gone.
@@ -166,8 +221,12 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn new_fiber(&self) -> Fiber {
+    pub(crate) fn new_fiber(&self) -> Fiber {
         Fiber::new(&self.program, self.options.limits, self.options.stress)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     fn work(&self) {
@@ -184,6 +243,12 @@ impl Shared {
             if self.done.load(Ordering::Acquire) {
                 return None;
             }
+            if self.is_stopped() {
+                self.report.lock().unwrap_or_else(PoisonError::into_inner).0.get_or_insert(End::Stopped);
+                self.done.store(true, Ordering::Release);
+                self.changed.notify_all();
+                return None;
+            }
             if table.next_timer().is_some() {
                 table.fire_timers(Instant::now());
             }
@@ -198,15 +263,17 @@ impl Shared {
             table = match table.next_timer() {
                 Some(at) => {
                     let wait = at.saturating_duration_since(Instant::now());
+                    let wait = if self.options.stop.is_some() { wait.min(STOP_LATENCY) } else { wait };
                     self.changed.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.changed.wait(table).unwrap_or_else(PoisonError::into_inner),
+                None if self.options.stop.is_none() => self.changed.wait(table).unwrap_or_else(PoisonError::into_inner),
+                None => self.changed.wait_timeout(table, STOP_LATENCY).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
     }
 
     /// Changes the table and wakes workers that may have something to do now.
-    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
         let mut table = self.lock();
         let before = table.ready.len();
         let result = change(&mut table);
@@ -236,7 +303,7 @@ impl Shared {
     }
 
     /// Gives a reply to a fiber that waits for it.
-    fn give(&self, fiber: &mut Fiber, reply: Reply) {
+    pub(crate) fn give(&self, fiber: &mut Fiber, reply: Reply) {
         let program = &self.program;
         let answer = match reply {
             Reply::Unit => Value::UNIT,
@@ -289,7 +356,14 @@ impl Shared {
         match exit {
             Exit::Done(value) => {
                 let ended = if process.id == MAIN {
-                    let text = process.fiber.heap.whole_repr(value).unwrap_or_else(|_| process.fiber.heap.repr(value));
+                    let heap = &mut process.fiber.heap;
+                    let mut shown = value;
+                    if self.options.begin.is_some() {
+                        *self.state.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(heap.pack(&self.program, value));
+                        shown = heap.fields_of_tuple(value).and_then(|items| items.first().copied()).unwrap_or(value);
+                    }
+                    let text = heap.whole_repr(shown).unwrap_or_else(|_| heap.repr(shown));
                     self.finish(&mut process.fiber, End::Value(text));
                     return (After::Away, None);
                 } else {
@@ -301,7 +375,12 @@ impl Shared {
             Exit::Failed(uncaught) => {
                 if process.id == MAIN {
                     let message = self.describe(&process.fiber, uncaught.value);
-                    let end = End::Error { message, trace: uncaught.trace, left_out: uncaught.left_out };
+                    let heap = &process.fiber.heap;
+                    let raised = heap.as_label(uncaught.value).map(|(symbol, payload)| {
+                        let text = heap.as_text(payload).map_or_else(|| heap.repr(payload), str::to_owned);
+                        (heap.statics().symbol(symbol).to_owned(), text)
+                    });
+                    let end = End::Error { message, raised, trace: uncaught.trace, left_out: uncaught.left_out };
                     self.finish(&mut process.fiber, end);
                 } else {
                     let raised = process.fiber.heap.pack(&self.program, uncaught.value);
@@ -314,8 +393,9 @@ impl Shared {
                 (After::Away, None)
             }
             Exit::OutOfFuel => {
+                let stopped = self.is_stopped();
                 let go_on = self.change(|table| {
-                    if table.ready.is_empty() {
+                    if table.ready.is_empty() && !stopped {
                         return Some(process);
                     }
                     table.running -= 1;
@@ -373,218 +453,5 @@ impl Shared {
                 table.forget(process.id);
             }
         });
-    }
-
-    // ---- requests
-
-    fn request(&self, mut process: Box<Process>, request: Value) -> (After, Option<Box<Process>>) {
-        let heap = &mut process.fiber.heap;
-        let Some((symbol, payload)) = heap.as_label(request) else {
-            let raised = wrong(heap, "a request is a label", request);
-            process.fiber.raise(raised);
-            return (After::GoOn, Some(process));
-        };
-        let statics = heap.statics().clone();
-        let name = statics.symbol(symbol);
-        match self.options.capabilities.allows(name) {
-            Some(true) => {}
-            Some(false) => {
-                let raised = error(heap, Known::Denied, name);
-                process.fiber.raise(raised);
-                return (After::GoOn, Some(process));
-            }
-            None => {
-                let raised = error(heap, Known::System, &format!("unknown request {name}"));
-                process.fiber.raise(raised);
-                return (After::GoOn, Some(process));
-            }
-        }
-        if let Some(answer) = self.host.answer(heap, name, payload) {
-            match answer {
-                Ok(value) => process.fiber.resume(value),
-                Err(raised) => process.fiber.raise(raised),
-            }
-            return (After::GoOn, Some(process));
-        }
-        match name {
-            "Spawn" => self.spawn(process, payload),
-            "Self" => {
-                let id = process.id;
-                process.fiber.resume(Value::immediate(Immediate::Fiber, id));
-                (After::GoOn, Some(process))
-            }
-            "Send" => self.send(process, payload),
-            "Receive" => self.receive(process, None),
-            "ReceiveWithin" => self.timed(process, payload, true),
-            "Sleep" => self.timed(process, payload, false),
-            "Pause" => {
-                process.answer = Some(Reply::Unit);
-                self.change(|table| {
-                    table.running -= 1;
-                    table.ready.push_back(process);
-                });
-                (After::Away, None)
-            }
-            "Join" => self.join(process, payload),
-            "Snapshot" | "Restore" => {
-                let answer = match name {
-                    "Snapshot" => heap.snapshot(&self.program, payload),
-                    _ => heap.restore(&self.program, payload),
-                };
-                match answer {
-                    Ok(value) => process.fiber.resume(value),
-                    Err(failure) => {
-                        let raised = failure.into_value(heap);
-                        process.fiber.raise(raised);
-                    }
-                }
-                (After::GoOn, Some(process))
-            }
-            _ => self.parallel(process, payload),
-        }
-    }
-
-    fn child(&self, function: &Parcel) -> Fiber {
-        let mut fiber = self.new_fiber();
-        let function = fiber.heap.unpack(&self.program, function);
-        fiber.start_apply(function);
-        fiber
-    }
-
-    fn spawn(&self, mut process: Box<Process>, function: Value) -> (After, Option<Box<Process>>) {
-        let parcel = process.fiber.heap.pack(&self.program, function);
-        let fiber = self.child(&parcel);
-        let id = self.change(|table| {
-            let id = table.new_id();
-            table.ready.push_back(Box::new(Process { id, fiber, answer: None }));
-            id
-        });
-        process.fiber.resume(Value::immediate(Immediate::Fiber, id));
-        (After::GoOn, Some(process))
-    }
-
-    fn raise(&self, mut process: Box<Process>, what: &str, value: Value) -> (After, Option<Box<Process>>) {
-        let raised = wrong(&mut process.fiber.heap, what, value);
-        process.fiber.raise(raised);
-        (After::GoOn, Some(process))
-    }
-
-    fn send(&self, mut process: Box<Process>, payload: Value) -> (After, Option<Box<Process>>) {
-        let fields = process.fiber.heap.fields_of_tuple(payload);
-        let Some([to, message]) = fields.as_deref() else {
-            return self.raise(process, "Send needs a process and a message", payload);
-        };
-        let Some(to) = to.as_immediate(Immediate::Fiber) else {
-            let to = *to;
-            return self.raise(process, "Send needs a Process", to);
-        };
-        let parcel = process.fiber.heap.pack(&self.program, *message);
-        self.change(|table| table.send(to, parcel));
-        process.fiber.resume(Value::UNIT);
-        (After::GoOn, Some(process))
-    }
-
-    fn receive(&self, mut process: Box<Process>, deadline: Option<Instant>) -> (After, Option<Box<Process>>) {
-        let found = self.change(|table| {
-            let message = table.slot(process.id).and_then(|slot| slot.mailbox.pop_front());
-            match message {
-                Some(message) => Some((process, message)),
-                None => {
-                    table.running -= 1;
-                    let wait = match deadline {
-                        Some(at) => Wait::MessageOrTimer(table.timer(at, process.id)),
-                        None => Wait::Message,
-                    };
-                    table.park(process, wait);
-                    None
-                }
-            }
-        });
-        let Some((found, message)) = found else { return (After::Away, None) };
-        process = found;
-        let reply = if deadline.is_some() { Reply::MaybeMessage(Some(message)) } else { Reply::Message(message) };
-        self.give(&mut process.fiber, reply);
-        (After::GoOn, Some(process))
-    }
-
-    fn timed(&self, process: Box<Process>, payload: Value, for_message: bool) -> (After, Option<Box<Process>>) {
-        /// A longer wait is as good as for ever, and does not overflow the clock.
-        const YEAR_MS: u64 = 365 * 24 * 3_600_000;
-        let Some(wait) = process.fiber.heap.as_int(payload) else {
-            return self.raise(process, "a time is an Integer of milliseconds", payload);
-        };
-        let deadline = Instant::now() + Duration::from_millis((wait.max(0) as u64).min(YEAR_MS));
-        if for_message {
-            return self.receive(process, Some(deadline));
-        }
-        self.change(|table| {
-            table.running -= 1;
-            let timer = table.timer(deadline, process.id);
-            table.park(process, Wait::Timer(timer));
-        });
-        (After::Away, None)
-    }
-
-    fn join(&self, process: Box<Process>, payload: Value) -> (After, Option<Box<Process>>) {
-        let Some(id) = payload.as_immediate(Immediate::Fiber) else {
-            return self.raise(process, "Join needs a Process", payload);
-        };
-        let found = self.change(|table| {
-            let ended = match table.slot(id) {
-                Some(slot) => slot.ended.clone(),
-                None => Some(Ended::Quota),
-            };
-            match ended {
-                Some(ended) => Some((process, ended)),
-                None => {
-                    let waiter = process.id;
-                    if let Some(slot) = table.slot(id) {
-                        slot.listeners.push(Listener::Join(waiter));
-                    }
-                    table.running -= 1;
-                    table.park(process, Wait::Join);
-                    None
-                }
-            }
-        });
-        match found {
-            Some((mut process, ended)) => {
-                self.give(&mut process.fiber, Reply::Joined(ended));
-                (After::GoOn, Some(process))
-            }
-            None => (After::Away, None),
-        }
-    }
-
-    fn parallel(&self, mut process: Box<Process>, payload: Value) -> (After, Option<Box<Process>>) {
-        if process.fiber.heap.list_items(payload).is_none() {
-            return self.raise(process, "Parallel needs a List of functions", payload);
-        }
-        let functions = process.fiber.heap.list_values(payload);
-        if functions.is_empty() {
-            self.give(&mut process.fiber, Reply::Group(Vec::new()));
-            return (After::GoOn, Some(process));
-        }
-        let fibers: Vec<Fiber> = functions
-            .into_iter()
-            .map(|function| {
-                let parcel = process.fiber.heap.pack(&self.program, function);
-                self.child(&parcel)
-            })
-            .collect();
-        self.change(|table| {
-            let waiter = process.id;
-            let left = fibers.len();
-            for (place, fiber) in fibers.into_iter().enumerate() {
-                let id = table.new_id();
-                if let Some(slot) = table.slot(id) {
-                    slot.listeners.push(Listener::Group(waiter, place));
-                }
-                table.ready.push_back(Box::new(Process { id, fiber, answer: None }));
-            }
-            table.running -= 1;
-            table.park(process, Wait::Group { results: vec![None; left], left });
-        });
-        (After::Away, None)
     }
 }

@@ -9,6 +9,7 @@
 //! nests, and that is limited ([`parser::NESTING_MAX`]). The language is described in `docs/passerine.md`.
 #![forbid(unsafe_code)]
 
+pub mod document;
 pub mod explain;
 mod infer;
 pub mod layout;
@@ -19,7 +20,9 @@ mod names;
 pub mod parser;
 mod patterns;
 mod prelude;
+mod standard;
 pub mod tree;
 
 pub use infer::Inferred;
-pub use modules::{Checked, Compiled, Files, NoFiles, check, compile};
+pub use modules::{Checked, Compiled, Files, NoFiles, check, compile, compile_tests};
+pub use standard::{is_standard, standard_modules};

@@ -40,6 +40,7 @@ pub(crate) fn lower(
     files: &[File],
     main: &File,
     sources: &SourceMap,
+    tests: bool,
 ) -> Result<Module, Vec<Diagnostic>> {
     let mut lowerer = Lowerer {
         names,
@@ -53,6 +54,7 @@ pub(crate) fn lower(
         type_functions: HashMap::new(),
         performers: HashMap::new(),
         inlining: None,
+        tests,
         errors: Vec::new(),
     };
     for file in std::iter::once(prelude).chain(files).chain([main]) {
@@ -128,6 +130,8 @@ pub(crate) struct Lowerer<'a> {
     performers: HashMap<Text, FunctionIndex>,
     /// The call that a body is written out for; its place is that of everything in the body.
     inlining: Option<Span>,
+    /// Functions named `test_…` keep their frames in calls at their end, so that a trace shows which expectation failed.
+    tests: bool,
     errors: Vec<Diagnostic>,
 }
 

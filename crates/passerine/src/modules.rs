@@ -9,6 +9,7 @@ use crate::parser::macros::Macro;
 use crate::parser::scope::{Declared, Scope};
 use crate::parser::{Loader, Parser, Result, Shared};
 use crate::prelude;
+use crate::standard;
 use crate::tree::{Expr, ExprKind};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::module::Module;
@@ -55,9 +56,19 @@ pub struct Checked {
 ///
 /// Deeply nested text uses native stack in proportion to its nesting, which the parser limits; give the calling thread 256 MiB.
 pub fn compile(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
+    compile_as(path, text, files, false)
+}
+
+/// As [`compile`]; traces show the last line of functions named `test_…` too, whose calls in tail position keep a frame.
+pub fn compile_tests(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
+    compile_as(path, text, files, true)
+}
+
+fn compile_as(path: &str, text: &str, files: &mut dyn Files, tests: bool) -> Compiled {
     let mut sources = SourceMap::default();
     let front = Front::read(&mut sources, path, text, files);
-    let module = front.and_then(|front| lower(&front.names, &front.prelude, &front.files, &front.main, &sources));
+    let module =
+        front.and_then(|front| lower(&front.names, &front.prelude, &front.files, &front.main, &sources, tests));
     Compiled { sources, module }
 }
 
@@ -65,7 +76,7 @@ pub fn compile(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
 pub fn check(path: &str, text: &str, files: &mut dyn Files) -> Checked {
     let mut sources = SourceMap::default();
     let inferred = Front::read(&mut sources, path, text, files).and_then(|front| {
-        lower(&front.names, &front.prelude, &front.files, &front.main, &sources)?;
+        lower(&front.names, &front.prelude, &front.files, &front.main, &sources, false)?;
         Ok(infer(&front.names, &front.files, &front.main))
     });
     Checked { sources, inferred }
@@ -167,7 +178,9 @@ impl Program<'_> {
 impl Loader for Program<'_> {
     fn load(&mut self, path: &[Arc<str>], span: Span, shared: &mut Shared) -> Result<(usize, usize)> {
         let from = self.open.last().cloned().unwrap_or_default();
-        let Some((found, text, used)) = self.files.find(&from, path) else {
+        let file = if standard::is_standard(&from) { None } else { self.files.find(&from, path) };
+        let own = || standard::text(&path[0]).map(|text| (standard::path(&path[0]), text.to_owned(), 1));
+        let Some((found, text, used)) = file.or_else(own) else {
             let name = path.iter().map(|name| &**name).collect::<Vec<_>>().join("::");
             return Err(Diagnostic::syntax("P0060", span, format!("no module `{name}`")));
         };

@@ -129,8 +129,17 @@ impl Fiber {
     /// # Panics
     /// If the program has no entry or the fiber was started.
     pub fn start(&mut self, program: &Program) {
+        self.start_at(program, program.entry.expect("the program has an entry"), &[]);
+    }
+
+    /// Makes it run a function with arguments of its own heap.
+    ///
+    /// # Panics
+    /// If the function takes another number of arguments or the fiber was started.
+    pub fn start_at(&mut self, program: &Program, function: u32, args: &[Value]) {
         assert!(matches!(self.state, State::Idle), "a fiber is started once");
-        self.push_code(program, program.entry.expect("the program has an entry"), &[]);
+        assert_eq!(program.code(function).params, args.len(), "the function takes other arguments");
+        self.push_code(program, function, args);
         self.state = State::Ready(Next::Run);
     }
 

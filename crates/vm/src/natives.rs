@@ -3,6 +3,7 @@
 pub(crate) mod frames;
 mod lists;
 mod numbers;
+mod records;
 mod texts;
 
 use crate::failure::{Failure, Outcome};
@@ -111,6 +112,8 @@ pub(crate) fn run(heap: &mut Heap, native: Native, args: &mut [Value]) -> Outcom
         }
         Native::CoroutineNew => Ok(heap.coroutine(a)),
         Native::CoroutineStatus => heap.coroutine_status(a),
+        Native::RecordPairs => records::pairs(heap, a),
+        Native::LabelName => records::label_name(heap, a),
         Native::ListMap
         | Native::ListEach
         | Native::ListFilter

@@ -1,6 +1,7 @@
 //! `qualm run`, and the running half of `aspen run`.
 
 use super::{complain, print};
+use crate::project::{MANIFEST, Project};
 use crate::{input, status};
 use clap::Args;
 use qualm_ir::diagnostic::excerpt;
@@ -8,10 +9,12 @@ use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_node::capability::Capabilities;
 use qualm_node::scheduler::{self, End, Report, Stats};
+use qualm_passerine::is_standard;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::Stress;
 use qualm_vm::load::load;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,18 +67,68 @@ pub struct RunOptions {
 
 /// `qualm run`
 pub fn run(args: RunArgs) -> u8 {
-    run_file(&args.file, &args.options, &[], args.args)
+    run_file(&args.file, &args.options, args.args)
 }
 
-/// Runs a file; `granted` are capabilities its project asks for.
-pub fn run_file(file: &Path, options: &RunOptions, granted: &[String], args: Vec<String>) -> u8 {
-    let mut capabilities = Capabilities::script();
-    for name in granted.iter().chain(&options.allow) {
-        if let Err(problem) = capabilities.grant(name) {
-            complain(&format!("{problem}\n"));
-            return status::USAGE;
+/// Runs a project. What it asks for in its manifest must have been granted; at a terminal the user is asked.
+pub fn run_project(project: &Project, options: &RunOptions, args: Vec<String>) -> u8 {
+    let mut capabilities = match granted(options) {
+        Ok(capabilities) => capabilities,
+        Err(code) => return code,
+    };
+    let mut missing = Vec::new();
+    for name in &project.manifest.allow {
+        match capabilities.has(name) {
+            Some(true) => {}
+            Some(false) => missing.push(name.as_str()),
+            None => {
+                complain(&format!("{MANIFEST} asks for `{name}`, which is no capability\n"));
+                return status::INVALID;
+            }
         }
     }
+    if !missing.is_empty() {
+        let names = missing.join(",");
+        let name = &project.manifest.name;
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            complain(&format!("{name} asks for {names}; grant it with `aspen run --allow {names}`\n"));
+            return status::STOPPED;
+        }
+        complain(&format!("{name} asks for {names}. Allow this? [y/N] "));
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        if read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return status::STOPPED;
+        }
+        for name in missing {
+            let _ = capabilities.grant(name);
+        }
+    }
+    super::warn(&project.main());
+    run_with(&project.main(), options, capabilities, args)
+}
+
+/// Runs a file.
+pub fn run_file(file: &Path, options: &RunOptions, args: Vec<String>) -> u8 {
+    match granted(options) {
+        Ok(capabilities) => run_with(file, options, capabilities, args),
+        Err(code) => code,
+    }
+}
+
+/// What a script has, and what the command line grants.
+fn granted(options: &RunOptions) -> Result<Capabilities, u8> {
+    let mut capabilities = Capabilities::script();
+    for name in &options.allow {
+        if let Err(problem) = capabilities.grant(name) {
+            complain(&format!("{problem}\n"));
+            return Err(status::USAGE);
+        }
+    }
+    Ok(capabilities)
+}
+
+fn run_with(file: &Path, options: &RunOptions, capabilities: Capabilities, args: Vec<String>) -> u8 {
     let module = match input::verified(file) {
         Ok(module) => module,
         Err(problem) => {
@@ -107,6 +160,7 @@ pub fn run_file(file: &Path, options: &RunOptions, granted: &[String], args: Vec
                 Some(StressMode::Collect) => Stress::Collect,
                 Some(StressMode::Copy) => Stress::Copy,
             },
+            ..scheduler::Options::default()
         },
     );
     conclude(program.module(), options, &report)
@@ -120,12 +174,16 @@ fn conclude(module: &Module, options: &RunOptions, report: &Report) -> u8 {
             }
             status::OK
         }
-        End::Error { message, trace, left_out } => {
+        End::Error { message, trace, left_out, .. } => {
             complain(&trace_text(module, trace, *left_out, message));
             if message.starts_with("Denied error") { status::STOPPED } else { status::UNCAUGHT }
         }
         End::OutOfFuel => {
             complain("stopped: the fuel is used up (--fuel)\n");
+            status::STOPPED
+        }
+        End::Stopped => {
+            complain("stopped\n");
             status::STOPPED
         }
         End::OutOfMemory => {
@@ -139,8 +197,11 @@ fn conclude(module: &Module, options: &RunOptions, report: &Report) -> u8 {
     code
 }
 
-/// The calls that led to an error, each with its place in the source; calls inside the prelude are left out.
-fn trace_text(module: &Module, trace: &[TraceEntry], left_out: usize, message: &str) -> String {
+/// Messages with large values in them are cut after so many characters.
+const MESSAGE_CHARS_MAX: usize = 2_000;
+
+/// The calls that led to an error, each with its place in the source; calls inside the prelude and standard modules are left out.
+pub(crate) fn trace_text(module: &Module, trace: &[TraceEntry], left_out: usize, message: &str) -> String {
     let mut sources = SourceMap::default();
     for source in &module.sources {
         sources.add(source.path.clone(), source.text.clone());
@@ -153,13 +214,18 @@ fn trace_text(module: &Module, trace: &[TraceEntry], left_out: usize, message: &
             let _ = writeln!(out, "... {left_out} calls left out ...");
         }
         let Some(span) = entry.span else { continue };
-        let hidden = sources.get(span.source).is_none_or(|source| &*source.path == "prelude");
+        let hidden = sources.get(span.source).is_none_or(|source| is_standard(&source.path));
         if !hidden && last != Some(span) {
             excerpt(&mut out, &sources, span, None);
             last = Some(span);
         }
     }
-    out.push_str(message);
+    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        None => out.push_str(message),
+        Some((end, _)) => {
+            let _ = write!(out, "{}… ({} more bytes)", &message[..end], message.len() - end);
+        }
+    }
     out.push('\n');
     out
 }

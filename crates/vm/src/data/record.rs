@@ -65,6 +65,13 @@ impl Heap {
         Some(names.into_iter().enumerate().map(|(at, name)| (name, self.peek(offset, at + 1))).collect())
     }
 
+    /// The fields of a record, to keep: their values are shared from now on.
+    pub(crate) fn record_shared_fields(&mut self, value: Value) -> Option<Vec<(u32, Value)>> {
+        let offset = value.as_object(Kind::Record)?;
+        let names = self.record_names(offset);
+        Some(names.into_iter().enumerate().map(|(at, name)| (name, self.read(offset, at + 1))).collect())
+    }
+
     pub(crate) fn record_has(&self, value: Value, name: u32) -> bool {
         value.as_object(Kind::Record).is_some_and(|offset| self.record_position(offset, name).is_some())
     }
