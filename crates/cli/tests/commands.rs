@@ -223,6 +223,31 @@ fn standard_modules_pass_their_tests() {
 }
 
 #[test]
+fn examples_pass_their_checks_and_tests() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for name in ["birds", "query"] {
+        let output = aspen(&["check"], &examples.join(name));
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+    }
+    let output = aspen(&["test"], &examples.join("query"));
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    let query = "SELECT name FROM birds WHERE grams > (SELECT AVG(grams) FROM birds)";
+    let output = aspen(&["run", "--allow", "read_file", "--", "--format", "csv", query], &examples.join("query"));
+    assert_eq!(text(&output.stdout), "name\n\"Goose, greylag\"\n");
+}
+
+#[test]
+fn standard_modules_have_no_type_problems() {
+    for entry in
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../passerine/std/src")).expect("a folder")
+    {
+        let path = entry.expect("an entry").path().display().to_string();
+        let output = qualm(&["check", &path]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn tests_are_found_and_differences_shown() {
     let folder = folder("testing");
     let _ = std::fs::remove_dir_all(folder.join("sums"));

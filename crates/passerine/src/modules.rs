@@ -120,8 +120,7 @@ impl Front {
         let mut parsed: Vec<File> = Vec::new();
         for file in loaded {
             let holder = program.shared.name();
-            names.add_file(&Arc::from(file.path.as_str()), main.function, holder);
-            names.nest(file.file.function, main.function);
+            names.add_file(&Arc::from(file.path.as_str()), main.function, holder, file.file.function);
             parsed.push(file.file);
         }
         let mut errors = Vec::new();

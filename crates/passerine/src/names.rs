@@ -115,6 +115,8 @@ pub(crate) struct Names {
     pub(crate) prelude: HashMap<Arc<str>, VarId>,
     /// The variable that holds the module of each file.
     pub(crate) files: Vec<VarId>,
+    /// The function that makes the module a variable holds.
+    file_functions: HashMap<VarId, FunctionId>,
     /// Functions that are tests of types, and their variables.
     tests: HashMap<FunctionId, VarId>,
 }
@@ -169,11 +171,13 @@ impl Names {
     }
 
     /// The variable that will hold the module of the next file.
-    pub(crate) fn add_file(&mut self, name: &Arc<str>, main: FunctionId, declared_by: NameId) {
+    pub(crate) fn add_file(&mut self, name: &Arc<str>, main: FunctionId, declared_by: NameId, function: FunctionId) {
         let var = self.new_var(name, main, declared_by);
         let info = &mut self.vars[var.0 as usize];
         (info.assigned, info.captured, info.hoisted) = (2, true, true);
         self.files.push(var);
+        self.file_functions.insert(var, function);
+        self.nest(function, main);
     }
 
     /// Says that `function` lies inside `parent`.

@@ -16,6 +16,8 @@ impl Names {
                 if self.var(*var).literal.is_some() {
                     continue;
                 }
+                // Who uses a file may be the first and run it, with what the file needs.
+                callees.extend(self.file_functions.get(var));
                 match self.var(*var).storage() {
                     Storage::Known(callee) => callees.push(callee),
                     Storage::Cell | Storage::Register => {

@@ -35,7 +35,9 @@ impl Resolver<'_> {
             let elsewhere =
                 |var: &&Var| var.name == name.text && var.span.is_some_and(|span| span.source == name.span.source);
             if let Some(span) = self.names.vars.iter().find(elsewhere).and_then(|var| var.span) {
-                let note = format!("this `{}` is known only in its own scope", name.text);
+                let later = span.start > name.span.start;
+                let note = if later { "is bound only here" } else { "is known only in its own scope" };
+                let note = format!("this `{}` {note}", name.text);
                 found.labels.push(Label { span, note: Some(note) });
             }
         }
