@@ -20,6 +20,7 @@ pub use dis::{DisArgs, dis};
 pub use doc::doc;
 pub use explain::{ExplainArgs, explain};
 pub use hash::{HashArgs, hash};
+pub(crate) use run::trace_text;
 pub use run::{RunArgs, RunOptions, run, run_file, run_project};
 pub use test::{TestArgs, test};
 pub use verify::{VerifyArgs, verify};

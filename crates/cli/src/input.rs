@@ -129,12 +129,12 @@ pub fn verified(path: &Path) -> Result<Verified<Module>, Problem> {
 }
 
 /// Module files: beside the file that uses them, in the sources of its project, in its packages.
-struct Disk {
+pub(crate) struct Disk {
     packages: Packages,
 }
 
 impl Disk {
-    fn of(file: &Path) -> Result<Self, Problem> {
+    pub(crate) fn of(file: &Path) -> Result<Self, Problem> {
         Packages::of(file).map(|packages| Self { packages }).map_err(|problem| format!("{problem}\n"))
     }
 

@@ -4,5 +4,6 @@
 pub mod commands;
 pub mod input;
 pub mod project;
+pub mod repl;
 pub mod status;
 pub mod style;

@@ -15,6 +15,11 @@ impl Style {
         Self { colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() && !dumb }
     }
 
+    /// Whether nothing is marked.
+    pub fn is_plain(self) -> bool {
+        !self.colours
+    }
+
     fn paint(self, code: &str, text: &str) -> String {
         if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -14,6 +14,7 @@ pub mod docs;
 pub mod groups;
 pub mod hash;
 pub mod limits;
+pub mod link;
 pub mod liveness;
 pub mod module;
 pub mod natives;

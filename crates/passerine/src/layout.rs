@@ -48,6 +48,12 @@ pub fn layout(tokens: Vec<Token>) -> Result<Vec<Token>, Diagnostic> {
     Ok(out)
 }
 
+/// Whether a text that ends here goes on in the next line.
+pub(crate) fn ends_open(tokens: &[Token]) -> bool {
+    let last = tokens.iter().rev().find(|token| token.kind != TokenKind::Newline);
+    last.is_some_and(|token| matches!(token.kind, TokenKind::Op(op) if CONTINUES_AFTER.contains(&op)))
+}
+
 fn is_dropped(separator: &Token, before: Option<&Token>, after: &Token) -> bool {
     let Some(before) = before else { return true };
     if matches!(before.kind, TokenKind::Open(_)) || matches!(after.kind, TokenKind::Close(_)) {

@@ -20,6 +20,7 @@ mod names;
 pub mod parser;
 mod patterns;
 mod prelude;
+pub mod session;
 mod standard;
 pub mod tree;
 

@@ -11,8 +11,9 @@ mod data;
 mod effects;
 mod types;
 
+use crate::modules::Front;
 use crate::names::{Names, Storage, VarId};
-use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern, Shape, TypeDeclaration};
+use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Name, Pattern, Shape, TypeDeclaration};
 use qualm_ir::builder::{FunctionBuilder, Label, ModuleBuilder};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::limits::PARAMS_MAX;
@@ -34,40 +35,30 @@ pub(crate) struct File {
 ///
 /// # Errors
 /// What the machine has no room for.
-pub(crate) fn lower(
-    names: &Names,
-    prelude: &File,
-    files: &[File],
-    main: &File,
+pub(crate) fn lower(front: &Front, sources: &SourceMap, tests: bool) -> Result<Module, Vec<Diagnostic>> {
+    let mut lowerer = Lowerer::new(front, sources);
+    lowerer.tests = tests;
+    lowerer.main(&front.main);
+    lowerer.finished()
+}
+
+/// Lowers an input of a [session](crate::session): the last statements of the main file. `before` are the variables whose cells it gets, `after` those whose cells
+/// it gives.
+///
+/// # Errors
+/// What the machine has no room for.
+pub(crate) fn lower_session(
+    front: &Front,
+    input: &[Expr],
+    before: &[Arc<str>],
+    after: &[Arc<str>],
     sources: &SourceMap,
-    tests: bool,
-) -> Result<Module, Vec<Diagnostic>> {
-    let mut lowerer = Lowerer {
-        names,
-        files,
-        module: ModuleBuilder::default(),
-        bodies: HashMap::new(),
-        indexes: HashMap::new(),
-        queue: Vec::new(),
-        f: Frame::new(FunctionBuilder::new(signature(0), ""), main.function),
-        declarations: HashMap::new(),
-        type_functions: HashMap::new(),
-        performers: HashMap::new(),
-        inlining: None,
-        tests,
-        errors: Vec::new(),
-    };
-    for file in std::iter::once(prelude).chain(files).chain([main]) {
-        file.statements.iter().for_each(|statement| lowerer.collect_functions(statement));
-    }
-    for source in sources.iter() {
-        lowerer.module.add_source(source.path.clone(), source.text.clone());
-    }
-    lowerer.main(main);
-    while let Some(job) = lowerer.queue.pop() {
-        lowerer.job(job);
-    }
-    if lowerer.errors.is_empty() { Ok(lowerer.module.finish()) } else { Err(lowerer.errors) }
+) -> Result<(Module, FunctionIndex), Vec<Diagnostic>> {
+    let mut lowerer = Lowerer::new(front, sources);
+    lowerer.session(&front.main, input, before, after);
+    let mut module = lowerer.finished()?;
+    let main = module.entry.take().expect("the input was set as the entry");
+    Ok((module, main))
 }
 
 /// The signature of a function of so many values.
@@ -142,18 +133,91 @@ enum Join {
 }
 
 impl<'a> Lowerer<'a> {
+    fn new(front: &'a Front, sources: &SourceMap) -> Self {
+        let mut lowerer = Lowerer {
+            names: &front.names,
+            files: &front.files,
+            module: ModuleBuilder::default(),
+            bodies: HashMap::new(),
+            indexes: HashMap::new(),
+            queue: Vec::new(),
+            f: Frame::new(FunctionBuilder::new(signature(0), ""), front.main.function),
+            declarations: HashMap::new(),
+            type_functions: HashMap::new(),
+            performers: HashMap::new(),
+            inlining: None,
+            tests: false,
+            errors: Vec::new(),
+        };
+        for file in std::iter::once(&front.prelude).chain(&front.files).chain([&front.main]) {
+            file.statements.iter().for_each(|statement| lowerer.collect_functions(statement));
+        }
+        for source in sources.iter() {
+            lowerer.module.add_source(source.path.clone(), source.text.clone());
+        }
+        lowerer
+    }
+
+    /// The module, once all functions that are needed are lowered.
+    fn finished(mut self) -> Result<Module, Vec<Diagnostic>> {
+        while let Some(job) = self.queue.pop() {
+            self.job(job);
+        }
+        if self.errors.is_empty() { Ok(self.module.finish()) } else { Err(self.errors) }
+    }
+
     // ---- functions
 
-    fn main(&mut self, main: &'a File) {
-        let index = self.module.declare(signature(0));
+    /// Starts a function that everything else belongs to.
+    fn open_main(&mut self, main: &'a File, params: usize) -> FunctionIndex {
+        let index = self.module.declare(signature(params));
         self.module.set_entry(index);
-        self.f = Frame::new(FunctionBuilder::new(signature(0), "main"), main.function);
+        self.f = Frame::new(FunctionBuilder::new(signature(params), "main"), main.function);
         for file in &self.names.files {
             let cell = self.f.builder.push(Op::CellEmpty {});
             let unit = self.unit();
             self.f.builder.push(Op::CellSet { cell, v: unit });
             self.f.env.insert(*file, cell);
         }
+        index
+    }
+
+    fn session(&mut self, main: &'a File, input: &'a [Expr], before: &[Arc<str>], after: &[Arc<str>]) {
+        let index = self.open_main(main, usize::from(!before.is_empty()));
+        let mut variables: HashMap<Arc<str>, VarId> = HashMap::new();
+        for statement in &main.statements {
+            let mut note = |name: &Name| {
+                if let Some(var) = self.names.meaning(name.id)
+                    && name.mark == 0
+                {
+                    variables.insert(name.text.clone(), var);
+                }
+            };
+            for_each_bound(statement, &mut note);
+        }
+        for (at, name) in after.iter().enumerate() {
+            let cell = if at < before.len() {
+                let list = self.f.builder.param(0);
+                let index = self.int_const(at as i64);
+                self.f.builder.push(Op::ListGet { list, index })
+            } else {
+                self.f.builder.push(Op::CellEmpty {})
+            };
+            self.f.env.insert(variables[name], cell);
+        }
+        let value = self.splice(input, Join::Value);
+        let mut cells = self.f.builder.push(Op::ListNew { items: Vec::new() });
+        for name in after {
+            let item = self.register(variables[name]);
+            cells = self.f.builder.push(Op::ListPush { list: cells, item });
+        }
+        let value = self.f.builder.push(Op::TupleNew { items: vec![value, cells] });
+        self.f.builder.end(Op::Return { value });
+        self.finish(index);
+    }
+
+    fn main(&mut self, main: &'a File) {
+        let index = self.open_main(main, 0);
         // Not in tail position: a trace ends with the line of the program that started it all.
         let value = self.body_statements(&main.statements, Join::Value);
         self.f.builder.end(Op::Return { value });
@@ -413,6 +477,22 @@ impl<'a> Lowerer<'a> {
     /// Ends the block with a jump to a label without parameters.
     fn go(&mut self, label: Label) {
         self.f.builder.jump(label, Vec::new());
+    }
+}
+
+/// The names that a statement binds in the scope it stands in.
+pub(crate) fn for_each_bound<'a>(statement: &'a Expr, visit: &mut dyn FnMut(&'a Name)) {
+    match &statement.kind {
+        ExprKind::Assign { pattern, value } => {
+            pattern.for_each_binder(visit);
+            for_each_bound(value, visit);
+        }
+        ExprKind::Use(used) => {
+            for pattern in used.fields.iter().flatten().map(|(_, pattern)| pattern).chain(&used.whole) {
+                pattern.for_each_binder(visit);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -67,8 +67,7 @@ pub fn compile_tests(path: &str, text: &str, files: &mut dyn Files) -> Compiled 
 fn compile_as(path: &str, text: &str, files: &mut dyn Files, tests: bool) -> Compiled {
     let mut sources = SourceMap::default();
     let front = Front::read(&mut sources, path, text, files);
-    let module =
-        front.and_then(|front| lower(&front.names, &front.prelude, &front.files, &front.main, &sources, tests));
+    let module = front.and_then(|front| lower(&front, &sources, tests));
     Compiled { sources, module }
 }
 
@@ -76,18 +75,18 @@ fn compile_as(path: &str, text: &str, files: &mut dyn Files, tests: bool) -> Com
 pub fn check(path: &str, text: &str, files: &mut dyn Files) -> Checked {
     let mut sources = SourceMap::default();
     let inferred = Front::read(&mut sources, path, text, files).and_then(|front| {
-        lower(&front.names, &front.prelude, &front.files, &front.main, &sources, false)?;
+        lower(&front, &sources, false)?;
         Ok(infer(&front.names, &front.files, &front.main))
     });
     Checked { sources, inferred }
 }
 
 /// A program whose names have meanings.
-struct Front {
-    names: Names,
-    prelude: File,
-    files: Vec<File>,
-    main: File,
+pub(crate) struct Front {
+    pub(crate) names: Names,
+    pub(crate) prelude: File,
+    pub(crate) files: Vec<File>,
+    pub(crate) main: File,
 }
 
 impl Front {
@@ -97,11 +96,10 @@ impl Front {
         text: &str,
         files: &mut dyn Files,
     ) -> std::result::Result<Self, Vec<Diagnostic>> {
-        let one = |error: Diagnostic| vec![error];
         let mut names = Names::default();
         let prelude_id = sources.add("prelude", prelude::SOURCE);
-        let mut program = Program { sources, files, shared: Shared::default(), loaded: Vec::new(), open: Vec::new() };
-        let (prelude, _) = program.parse(prelude_id, true).map_err(one)?;
+        let mut program = Program::new(sources, files);
+        let (prelude, _) = program.parse(prelude_id, true).map_err(|error| vec![error])?;
         resolve(&mut names, &prelude.statements, prelude.function, false, true)?;
 
         let main_id = program.sources.add(path, text);
@@ -117,9 +115,22 @@ impl Front {
             }
         };
         let loaded = std::mem::take(&mut program.loaded);
+        let mut front = Self::resolved(names, prelude, loaded, main, &mut program.shared)?;
+        front.names.finish();
+        Ok(front)
+    }
+
+    /// Gives the names of parsed files a meaning; captures are still to be computed.
+    pub(crate) fn resolved(
+        mut names: Names,
+        prelude: File,
+        loaded: Vec<Loaded>,
+        main: File,
+        shared: &mut Shared,
+    ) -> std::result::Result<Self, Vec<Diagnostic>> {
         let mut parsed: Vec<File> = Vec::new();
         for file in loaded {
-            let holder = program.shared.name();
+            let holder = shared.name();
             names.add_file(&Arc::from(file.path.as_str()), main.function, holder, file.file.function);
             parsed.push(file.file);
         }
@@ -132,29 +143,42 @@ impl Front {
             errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
             return Err(errors);
         }
-        names.finish();
         Ok(Self { names, prelude, files: parsed, main })
     }
 }
 
-struct Loaded {
+pub(crate) struct Loaded {
     path: String,
     file: File,
     /// What it declares at its top level.
     scope: Scope,
 }
 
-struct Program<'a> {
-    sources: &'a mut SourceMap,
+/// The files of a program while they are read.
+pub(crate) struct Program<'a> {
+    pub(crate) sources: &'a mut SourceMap,
     files: &'a mut dyn Files,
-    shared: Shared,
-    loaded: Vec<Loaded>,
+    pub(crate) shared: Shared,
+    pub(crate) loaded: Vec<Loaded>,
     /// Files being parsed, outermost first.
-    open: Vec<String>,
+    pub(crate) open: Vec<String>,
 }
 
-impl Program<'_> {
-    fn parse(&mut self, source: SourceId, trusted: bool) -> Result<(File, Scope)> {
+impl<'a> Program<'a> {
+    pub(crate) fn new(sources: &'a mut SourceMap, files: &'a mut dyn Files) -> Self {
+        Program { sources, files, shared: Shared::default(), loaded: Vec::new(), open: Vec::new() }
+    }
+
+    /// A file and what its top level declares.
+    pub(crate) fn parse(&mut self, source: SourceId, trusted: bool) -> Result<(File, Scope)> {
+        let function = self.shared.function();
+        let mut scopes = vec![Scope::default()];
+        let statements = self.parse_in(source, trusted, &mut scopes)?;
+        Ok((File { statements, function }, scopes.swap_remove(0)))
+    }
+
+    /// The statements of a file, in scopes that are open already.
+    pub(crate) fn parse_in(&mut self, source: SourceId, trusted: bool, scopes: &mut Vec<Scope>) -> Result<Vec<Expr>> {
         let text = self.sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
         let tokens = match lex(source, &text) {
             Ok(tokens) => layout(tokens)?,
@@ -165,12 +189,10 @@ impl Program<'_> {
             }
         };
         let mut shared = std::mem::take(&mut self.shared);
-        let function = shared.function();
-        let mut scopes = vec![Scope::default()];
-        let parsed = Parser::file(&tokens, source, text.len() as u32, &mut shared, self, &mut scopes, trusted);
-        // A nested file took numbers from the program's shared, which the parser gave back before it asked.
+        let parsed = Parser::file(&tokens, source, text.len() as u32, &mut shared, self, scopes, trusted);
+        // A nested file took numbers from what the parsers share, which the parser gave back before it asked.
         self.shared = shared;
-        Ok((File { statements: parsed?, function }, scopes.swap_remove(0)))
+        parsed
     }
 }
 

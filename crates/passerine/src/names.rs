@@ -185,6 +185,12 @@ impl Names {
         self.parents.insert(function, parent);
     }
 
+    /// Keeps a variable in a cell from the start, for inputs to come.
+    pub(crate) fn keep(&mut self, var: VarId) {
+        let info = &mut self.vars[var.0 as usize];
+        (info.assigned, info.captured, info.hoisted) = (2, true, true);
+    }
+
     fn note_use(&mut self, var: VarId, function: FunctionId) {
         let owner = self.var(var).function;
         let mut at = function;

@@ -1,7 +1,7 @@
 //! The Passerine project tool.
 
 use clap::{Parser, Subcommand};
-use qualm_cli::{commands, project, status};
+use qualm_cli::{commands, project, repl, status};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,6 +35,11 @@ enum Command {
     },
     /// Run the tests of the project: functions `test_…` in files of the folder `tests`
     Test(commands::TestArgs),
+    /// Type programs and see what they come to
+    Repl {
+        /// A file to read first
+        file: Option<PathBuf>,
+    },
     /// Write pages about the modules of the project and the standard library to `build/doc`
     Doc,
     /// Write the project as one binary module to `build/NAME.qb`
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
             }
         }
         Command::Test(args) => in_project(|project| commands::test(&project, &args)),
+        Command::Repl { file } => repl::repl(file.as_deref()),
         Command::Doc => in_project(|project| commands::doc(&project)),
         Command::Build => in_project(|project| commands::build(&project)),
         Command::Add(args) => in_project(|project| commands::add(&project, &args)),

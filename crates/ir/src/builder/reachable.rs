@@ -2,8 +2,8 @@
 //! without a way in. Registers are numbered by place, so those behind a dropped block move up.
 
 use crate::module::Function;
-use crate::op::{Field, FieldRef, Op, ResultKind};
-use crate::types::{BlockIndex, Case, Reg, Target};
+use crate::op::{Op, ResultKind};
+use crate::types::{BlockIndex, Reg};
 
 /// The function without unreachable blocks.
 pub(super) fn prune(mut function: Function) -> Function {
@@ -58,39 +58,7 @@ struct Moved {
 }
 
 impl Moved {
-    fn reg(&self, reg: Reg) -> Reg {
-        self.regs[reg.index()]
-    }
-
-    fn regs(&self, regs: &[Reg]) -> Vec<Reg> {
-        regs.iter().map(|reg| self.reg(*reg)).collect()
-    }
-
-    fn target(&self, target: &Target) -> Target {
-        Target { block: self.blocks[target.block.index()], args: self.regs(&target.args) }
-    }
-
     fn op(&self, op: &Op) -> Op {
-        let fields = op.fields().into_iter().map(|field| match field {
-            FieldRef::Int(reg) => Field::Int(self.reg(reg)),
-            FieldRef::Float(reg) => Field::Float(self.reg(reg)),
-            FieldRef::Val(reg) => Field::Val(self.reg(reg)),
-            FieldRef::Ret(reg) => Field::Ret(self.reg(reg)),
-            FieldRef::Vals(regs) => Field::Vals(self.regs(regs)),
-            FieldRef::Args(regs) => Field::Args(self.regs(regs)),
-            FieldRef::Imm(value) => Field::Imm(value),
-            FieldRef::Number(value) => Field::Number(value),
-            FieldRef::Text(text) => Field::Text(text.clone()),
-            FieldRef::Symbol(name) => Field::Symbol(name.clone()),
-            FieldRef::Symbols(names) => Field::Symbols(names.to_vec()),
-            FieldRef::Func(index) => Field::Func(index),
-            FieldRef::Native(native) => Field::Native(native),
-            FieldRef::Target(target) => Field::Target(self.target(target)),
-            FieldRef::Cases(cases) => {
-                let case = |case: &Case| Case { value: case.value, target: self.target(&case.target) };
-                Field::Cases(cases.iter().map(case).collect())
-            }
-        });
-        Op::from_fields(op.opcode(), fields.collect()).expect("the operands keep their kinds")
+        op.renumbered(&|reg| self.regs[reg.index()], &|block| self.blocks[block.index()], &|function| function)
     }
 }

@@ -1,0 +1,147 @@
+//! Runs inputs one after another, each as a program that goes on with the numbering and the state of those before.
+
+use crate::commands::trace_text;
+use crate::input::{Disk, on_compiler_thread, render};
+use qualm_ir::diagnostic::{Diagnostic, Severity};
+use qualm_ir::module::Module;
+use qualm_ir::source::SourceMap;
+use qualm_ir::verify::verify;
+use qualm_node::capability::Capabilities;
+use qualm_node::scheduler::{self, Begin, End, Options, Stats};
+use qualm_passerine::Inferred;
+use qualm_passerine::session::Session;
+use qualm_vm::heap::parcel::Parcel;
+use qualm_vm::load::load;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What an input came to.
+pub(super) enum Evaluated {
+    /// A value.
+    Value {
+        /// Its value form.
+        shown: String,
+        /// How long it ran, not counting the compiler.
+        took: Duration,
+        /// What it cost.
+        stats: Stats,
+    },
+    /// Why not, ready to print.
+    Failed(String),
+}
+
+/// A session and its state.
+pub(super) struct Evaluator {
+    pub(super) session: Session,
+    /// The functions of all inputs so far.
+    module: Module,
+    state: Option<Parcel>,
+    stop: Arc<AtomicBool>,
+    count: usize,
+}
+
+impl Evaluator {
+    pub(super) fn new(stop: Arc<AtomicBool>) -> Self {
+        Self { session: Session::default(), module: Module::default(), state: None, stop, count: 0 }
+    }
+
+    /// Forgets everything.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.stop.clone());
+    }
+
+    /// Runs an input.
+    pub(super) fn evaluate(&mut self, input: &str) -> Evaluated {
+        self.count += 1;
+        let name = format!("input {}", self.count);
+        match self.try_evaluate(&name, input) {
+            Ok(evaluated) => evaluated,
+            Err(problem) => Evaluated::Failed(problem),
+        }
+    }
+
+    fn try_evaluate(&mut self, name: &str, input: &str) -> Result<Evaluated, String> {
+        let mut disk = Disk::of(Path::new(""))?;
+        let step = on_compiler_thread(|| self.session.step(name, input, &mut disk))?;
+        let (module, main) = match &step.code {
+            Ok((module, main)) => (module.clone(), *main),
+            Err(problems) => return Err(render(problems, &step.sources)),
+        };
+        self.warn(name, input);
+        let mut merged = self.module.clone();
+        let base = merged.append(module);
+        let verified = verify(merged.clone()).map_err(|errors| format!("{errors:?}\n"))?;
+        let program = Arc::new(load(verified));
+        self.stop.store(false, Ordering::Relaxed);
+        let began = Instant::now();
+        let report = scheduler::run(
+            program.clone(),
+            Options {
+                workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+                capabilities: Capabilities::all(),
+                stop: Some(self.stop.clone()),
+                begin: Some(Begin { function: base.0 + main.0, state: self.state.clone() }),
+                ..Options::default()
+            },
+        );
+        let took = began.elapsed();
+        match report.end {
+            End::Value(shown) => {
+                self.module = merged;
+                self.state = report.state;
+                self.session.accept(step);
+                Ok(Evaluated::Value { shown, took, stats: report.stats })
+            }
+            End::Error { message, trace, left_out, .. } => {
+                Err(trace_text(program.module(), &trace, left_out, &message))
+            }
+            End::OutOfFuel | End::Stopped => Err("stopped\n".into()),
+            End::OutOfMemory => Err("stopped: it needs more memory than it may use\n".into()),
+        }
+    }
+
+    /// Shows what inference finds wrong with an input that runs all the same.
+    fn warn(&self, name: &str, input: &str) {
+        if let (sources, Ok(inferred)) = self.infer(name, input) {
+            let warnings: Vec<Diagnostic> = inferred
+                .problems
+                .into_iter()
+                .map(|problem| Diagnostic { severity: Severity::Warning, ..problem })
+                .collect();
+            crate::commands::complain(&render(&warnings, &sources));
+        }
+    }
+
+    /// What inference says of an input after all before it.
+    pub(super) fn infer(&self, name: &str, input: &str) -> (SourceMap, Result<Inferred, Vec<Diagnostic>>) {
+        let Ok(mut disk) = Disk::of(Path::new("")) else { return (SourceMap::default(), Err(Vec::new())) };
+        on_compiler_thread(|| self.session.infer(name, input, &mut disk))
+            .unwrap_or_else(|_| (SourceMap::default(), Err(Vec::new())))
+    }
+
+    /// The type of the input that was evaluated last.
+    pub(super) fn last_type(&self, input: &str) -> String {
+        match self.before_last(input).infer("input", input) {
+            (_, Ok(inferred)) => inferred.last,
+            (_, Err(_)) => String::new(),
+        }
+    }
+
+    /// The types of the variables that the input that was evaluated last bound.
+    pub(super) fn new_bindings(&self, input: &str) -> Vec<(String, String)> {
+        let (_, Ok(all)) = self.infer("input", "") else { return Vec::new() };
+        let bound = |name: &str| {
+            input.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('=')))
+        };
+        all.bindings.iter().filter(|(name, _)| bound(name)).map(|(name, ty)| (name.to_string(), ty.clone())).collect()
+    }
+
+    /// This as it was before its last input.
+    fn before_last(&self, input: &str) -> Self {
+        let mut session = self.session.clone();
+        session.forget_last(input);
+        Self { session, module: Module::default(), state: None, stop: self.stop.clone(), count: 0 }
+    }
+}
