@@ -352,3 +352,52 @@ fn builds_documents_and_explains() {
     assert_eq!(aspen(&["explain", "P9999"], &project).status.code(), Some(64));
     assert_eq!(text(&aspen(&["run", "src/main.pn"], &project).stdout), "Hello, world!\n");
 }
+
+/// What the REPL prints for inputs from a pipe.
+fn repl(input: &str) -> (String, String) {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aspen"))
+        .arg("repl")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the REPL starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_repl_remembers() {
+    let input = "x = 3\nf = n -> n * x\nf 4\nx = 10\nf 4\ncount = 0\nbump = () -> { count = count + 1; count }\nbump (); bump ()\ncount\n\
+        fib = n -> if n < 2 { n } else {\n  fib (n - 1) + fib (n - 2)\n}\nfib 15\ntype Light = Red | Green\n\
+        go = l -> match l { Red -> \"stop\", Green -> \"go\" }\ngo Green\nsyntax a 'plus b { a + b }\n1 plus 2\neffect Ask\n\
+        handle { Ask () + 1 } with { (Ask _, k) -> k 41 }\nuse json\njson::text [1, 2]\ng = fiber { yield 1; yield 2 }\ng ()\ng ()\n\
+        (a, [b, ..c]) = (1, [2, 3])\nc\nawait (spawn (() -> bump ()))\ncount\n1 +\n2\nk = [() -> x]\nx = 5\n(k::0) ()\n:type f\n";
+    let (out, err) = repl(input);
+    let expected = "= 12\n= 40\n= 2\n= 2\n= 610\n= \"go\"\n= 3\n= 42\n= \"[1,2]\"\n= 1\n= 2\n= [3]\n= 3\n= 2\n= 3\n= 5\na -> b | a * Integer = b\n";
+    assert_eq!((out.as_str(), err.as_str()), (expected, ""));
+}
+
+#[test]
+fn the_repl_survives_mistakes() {
+    let input = "x = 1\nx = 2; 1 / 0\nx\nnope\n:fly\n:type\n(]\nf = n -> n + 1\nf \"a\"\nf 1\n:hash f\n:doc map\n:time 1 + 1\n:asm f\n:reset\nx\n";
+    let (out, err) = repl(input);
+    for part in ["= 1\n", "= 2\n", "  f\n", "What a function makes of each item", "function entries", "val.add"] {
+        assert!(out.contains(part), "no {part} in\n{out}");
+    }
+    for part in [
+        "division by zero",
+        "`nope` is not bound here",
+        "no command :fly",
+        "usage: :type EXPR",
+        "`(` closed by `]`",
+        "Warning: cannot add String and Integer",
+        "In input 7:1:1",
+        "`x` is not bound here",
+    ] {
+        assert!(err.contains(part), "no {part} in\n{err}");
+    }
+}

@@ -17,6 +17,7 @@ pub mod lexer;
 mod lower;
 mod modules;
 mod names;
+mod numeric;
 pub mod parser;
 mod patterns;
 mod prelude;

@@ -9,11 +9,14 @@ mod calls;
 mod control;
 mod data;
 mod effects;
+mod numbers;
 mod types;
+mod walk;
 
 use crate::modules::Front;
 use crate::names::{Names, Storage, VarId};
-use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Name, Pattern, Shape, TypeDeclaration};
+use crate::numeric::{self, Facts, Key, Numeric};
+use crate::tree::{Expr, FunctionId, Lambda, Literal, Name, Pattern, TypeDeclaration};
 use qualm_ir::builder::{FunctionBuilder, Label, ModuleBuilder};
 use qualm_ir::diagnostic::Diagnostic;
 use qualm_ir::limits::PARAMS_MAX;
@@ -23,7 +26,10 @@ use qualm_ir::op::Op;
 use qualm_ir::source::{SourceMap, Span};
 use qualm_ir::types::{Float64, FunctionIndex, Reg, Signature, Text, Type};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
+
+pub(crate) use walk::{for_each_bound, for_each_child, for_each_pattern, guards, spine};
 
 /// A parsed file.
 pub(crate) struct File {
@@ -83,6 +89,12 @@ enum Job<'a> {
         index: FunctionIndex,
         inherited: Vec<VarId>,
     },
+    /// A function for numbers in registers.
+    Version {
+        key: Key,
+        result: Type,
+        index: FunctionIndex,
+    },
     File {
         number: usize,
         index: FunctionIndex,
@@ -98,11 +110,25 @@ struct Frame {
     function: FunctionId,
     /// The continuation of a clause that runs in place.
     in_place: Option<VarId>,
+    /// What is known of its variables.
+    facts: Option<Rc<Facts>>,
+    /// The registers that hold unboxed numbers of the program.
+    types: HashMap<Reg, Type>,
+    /// The type of its result.
+    result: Type,
 }
 
 impl Frame {
     fn new(builder: FunctionBuilder, function: FunctionId) -> Self {
-        Self { builder, env: HashMap::new(), function, in_place: None }
+        Self {
+            builder,
+            env: HashMap::new(),
+            function,
+            in_place: None,
+            facts: None,
+            types: HashMap::new(),
+            result: Type::Val,
+        }
     }
 }
 
@@ -112,6 +138,10 @@ pub(crate) struct Lowerer<'a> {
     module: ModuleBuilder,
     bodies: HashMap<FunctionId, Body<'a>>,
     indexes: HashMap<(FunctionId, usize), FunctionIndex>,
+    /// Versions of functions for numbers in registers.
+    versions: HashMap<Key, FunctionIndex>,
+    /// What is known of numbers; nothing if a handler of the program may resume errors.
+    numeric: Option<Numeric<'a>>,
     queue: Vec<Job<'a>>,
     f: Frame,
     declarations: HashMap<FunctionId, &'a TypeDeclaration>,
@@ -129,6 +159,8 @@ pub(crate) struct Lowerer<'a> {
 /// Where a value is wanted.
 enum Join {
     Value,
+    /// The value, in a register of any type.
+    Typed,
     Tail,
 }
 
@@ -140,6 +172,8 @@ impl<'a> Lowerer<'a> {
             module: ModuleBuilder::default(),
             bodies: HashMap::new(),
             indexes: HashMap::new(),
+            versions: HashMap::new(),
+            numeric: None,
             queue: Vec::new(),
             f: Frame::new(FunctionBuilder::new(signature(0), ""), front.main.function),
             declarations: HashMap::new(),
@@ -151,6 +185,16 @@ impl<'a> Lowerer<'a> {
         };
         for file in std::iter::once(&front.prelude).chain(&front.files).chain([&front.main]) {
             file.statements.iter().for_each(|statement| lowerer.collect_functions(statement));
+        }
+        let all = || std::iter::once(&front.prelude).chain(&front.files).chain([&front.main]);
+        if !all().any(|file| numeric::resumes_errors(&file.statements)) {
+            let mut numeric = Numeric::new(lowerer.names);
+            for body in lowerer.bodies.values() {
+                if let Body::Lambda(lambda, _) = body {
+                    numeric.add(lambda);
+                }
+            }
+            lowerer.numeric = Some(numeric);
         }
         for source in sources.iter() {
             lowerer.module.add_source(source.path.clone(), source.text.clone());
@@ -218,6 +262,7 @@ impl<'a> Lowerer<'a> {
 
     fn main(&mut self, main: &'a File) {
         let index = self.open_main(main, 0);
+        self.f.facts = self.numeric.as_mut().map(|numeric| numeric.of_statements(main.function, &main.statements));
         // Not in tail position: a trace ends with the line of the program that started it all.
         let value = self.body_statements(&main.statements, Join::Value);
         self.f.builder.end(Op::Return { value });
@@ -233,6 +278,7 @@ impl<'a> Lowerer<'a> {
     fn job(&mut self, job: Job<'a>) {
         match job {
             Job::Part { function, first, index, inherited } => self.part(function, first, index, &inherited),
+            Job::Version { key, result, index } => self.version_job(&key, result, index),
             Job::File { number, index } => self.file(number, index),
             Job::Type(job) => self.type_job(job),
             Job::Handler(job) => self.handler_job(job),
@@ -267,6 +313,8 @@ impl<'a> Lowerer<'a> {
         match self.bodies[&function] {
             Body::Thunk(body, name) => {
                 self.f = Frame::new(FunctionBuilder::new(signature(inherited.len() + 1), name), function);
+                self.f.facts =
+                    self.numeric.as_mut().map(|numeric| numeric.of_statements(function, std::slice::from_ref(body)));
                 self.bind_params(inherited);
                 self.tail(body);
             }
@@ -274,6 +322,7 @@ impl<'a> Lowerer<'a> {
                 let arity = Self::part_arity(lambda, first);
                 let builder = FunctionBuilder::new(signature(inherited.len() + arity), name);
                 self.f = Frame::new(builder, function);
+                self.f.facts = self.general_facts(lambda);
                 self.bind_params(inherited);
                 for (at, param) in lambda.params[first..first + arity].iter().enumerate() {
                     let argument = self.f.builder.param(inherited.len() + at);
@@ -305,7 +354,7 @@ impl<'a> Lowerer<'a> {
             let last = lambda.params.last().expect("a function has a parameter");
             let refused = self.pattern_value(last);
             let raised = self.raise_match("guard refused ", refused);
-            self.f.builder.end(Op::Return { value: raised });
+            self.return_value(raised);
             self.f.builder.place(pass);
         }
         self.tail(&lambda.body);
@@ -369,8 +418,8 @@ impl<'a> Lowerer<'a> {
     }
 
     fn register(&mut self, var: VarId) -> Reg {
-        if let Some(reg) = self.f.env.get(&var) {
-            return *reg;
+        if let Some(reg) = self.f.env.get(&var).copied() {
+            return self.boxed(reg);
         }
         // A binding that no run can reach before this use; its cell is made here.
         let cell = self.f.builder.push(Op::CellEmpty {});
@@ -400,9 +449,11 @@ impl<'a> Lowerer<'a> {
     /// Gives a variable a value.
     fn write(&mut self, var: VarId, value: Reg) {
         let info = self.names.var(var);
+        let value = if info.storage() == Storage::Cell { self.boxed(value) } else { value };
         match info.storage() {
             Storage::Known(_) => {}
             Storage::Register => {
+                let value = self.coerced(value, self.type_of_var(var));
                 self.f.env.insert(var, value);
             }
             Storage::Cell => match self.f.env.get(&var).copied() {
@@ -477,190 +528,6 @@ impl<'a> Lowerer<'a> {
     /// Ends the block with a jump to a label without parameters.
     fn go(&mut self, label: Label) {
         self.f.builder.jump(label, Vec::new());
-    }
-}
-
-/// The names that a statement binds in the scope it stands in.
-pub(crate) fn for_each_bound<'a>(statement: &'a Expr, visit: &mut dyn FnMut(&'a Name)) {
-    match &statement.kind {
-        ExprKind::Assign { pattern, value } => {
-            pattern.for_each_binder(visit);
-            for_each_bound(value, visit);
-        }
-        ExprKind::Use(used) => {
-            for pattern in used.fields.iter().flatten().map(|(_, pattern)| pattern).chain(&used.whole) {
-                pattern.for_each_binder(visit);
-            }
-        }
-        _ => {}
-    }
-}
-
-impl<'a> Lowerer<'a> {
-    /// Finds every function of an expression, with the name it is bound to.
-    fn collect_functions(&mut self, expr: &'a Expr) {
-        let mut open: Vec<(&'a Expr, &'a str)> = vec![(expr, "")];
-        while let Some((expr, name)) = open.pop() {
-            let mut types = Vec::new();
-            types::own_types(expr, &mut types);
-            let mut patterns: Vec<&'a Pattern> = Vec::new();
-            match &expr.kind {
-                ExprKind::Lambda(lambda) => {
-                    let name = if name.is_empty() { "function" } else { name };
-                    self.bodies.insert(lambda.id, Body::Lambda(lambda, name));
-                    patterns.extend(&lambda.params);
-                    for_each_child(expr, &mut |child| open.push((child, "")));
-                }
-                ExprKind::Try { body, id } => {
-                    self.bodies.insert(*id, Body::Thunk(body, "try"));
-                    open.push((body, ""));
-                }
-                ExprKind::Fiber { body, id } => {
-                    self.bodies.insert(*id, Body::Thunk(body, "fiber"));
-                    open.push((body, ""));
-                }
-                ExprKind::Handle(handler) => {
-                    self.bodies.insert(handler.body_id, Body::Thunk(&handler.body, "handle"));
-                    for branch in &handler.branches {
-                        patterns.extend([&branch.operation, &branch.continuation]);
-                    }
-                    patterns.extend(handler.done.iter().map(|branch| &branch.pattern));
-                    for_each_child(expr, &mut |child| open.push((child, "")));
-                }
-                ExprKind::Type(declaration) => {
-                    self.declarations.insert(declaration.id, declaration);
-                    match &declaration.shape {
-                        Shape::Payload(ty) => types.push(ty),
-                        Shape::Union(variants) => {
-                            types.extend(variants.iter().filter_map(|variant| variant.payload.as_ref()))
-                        }
-                    }
-                }
-                ExprKind::Assign { pattern, value } => {
-                    patterns.push(pattern);
-                    let name = match &pattern.kind {
-                        crate::tree::PatternKind::Variable(name) => &*name.text,
-                        _ => "",
-                    };
-                    open.push((value, name));
-                }
-                ExprKind::Group(inner) => open.push((inner, name)),
-                ExprKind::Match { branches, .. } => {
-                    patterns.extend(branches.iter().map(|branch| &branch.pattern));
-                    for_each_child(expr, &mut |child| open.push((child, "")));
-                }
-                ExprKind::For { pattern, .. } => {
-                    patterns.push(pattern);
-                    for_each_child(expr, &mut |child| open.push((child, "")));
-                }
-                _ => for_each_child(expr, &mut |child| open.push((child, ""))),
-            }
-            for pattern in patterns {
-                guards(pattern, &mut open);
-                types::pattern_types(pattern, &mut types);
-            }
-            let mut found = Vec::new();
-            types.into_iter().for_each(|ty| types::type_guards(ty, &mut found));
-            open.extend(found.into_iter().map(|guard| (guard, "")));
-        }
-    }
-}
-
-pub(crate) fn guards<'a>(pattern: &'a Pattern, open: &mut Vec<(&'a Expr, &'a str)>) {
-    use crate::tree::PatternKind;
-    match &pattern.kind {
-        PatternKind::Where { pattern, guard } => {
-            open.push((guard, ""));
-            guards(pattern, open);
-        }
-        PatternKind::Is { pattern, .. } => guards(pattern, open),
-        PatternKind::Label { payload: Some(payload), .. } => guards(payload, open),
-        PatternKind::Tuple(items) | PatternKind::Or(items) => items.iter().for_each(|item| guards(item, open)),
-        PatternKind::List { before, after, .. } => before.iter().chain(after).for_each(|item| guards(item, open)),
-        PatternKind::Record { fields, .. } => fields.iter().for_each(|(_, field)| guards(field, open)),
-        PatternKind::Variable(_)
-        | PatternKind::Discard
-        | PatternKind::MacroVariable(_)
-        | PatternKind::Literal(_)
-        | PatternKind::Label { payload: None, .. } => {}
-    }
-}
-
-/// Calls `visit` with the direct parts of an expression, patterns left out.
-pub(crate) fn for_each_child<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
-    use crate::tree::{Field, Item};
-    match &expr.kind {
-        ExprKind::Literal(_)
-        | ExprKind::Name(_)
-        | ExprKind::LabelMember { .. }
-        | ExprKind::NativeFunction(_)
-        | ExprKind::Type(_)
-        | ExprKind::Effect(_)
-        | ExprKind::Syntax(_)
-        | ExprKind::MacroVariable(_)
-        | ExprKind::File(_) => {}
-        ExprKind::Interpolation(parts)
-        | ExprKind::Tuple(parts)
-        | ExprKind::Block(parts)
-        | ExprKind::Splice(parts)
-        | ExprKind::Module(parts) => parts.iter().for_each(visit),
-        ExprKind::Label { payload, .. } => payload.iter().for_each(|payload| visit(payload)),
-        ExprKind::Group(inner)
-        | ExprKind::Negate(inner)
-        | ExprKind::Not(inner)
-        | ExprKind::Error(inner)
-        | ExprKind::Magic { operand: inner, .. }
-        | ExprKind::Annotated { value: inner, .. }
-        | ExprKind::Is { value: inner, .. }
-        | ExprKind::Field { value: inner, .. }
-        | ExprKind::Try { body: inner, .. }
-        | ExprKind::Fiber { body: inner, .. }
-        | ExprKind::Yield(inner)
-        | ExprKind::Switch(inner)
-        | ExprKind::Repeat(inner)
-        | ExprKind::Assign { value: inner, .. } => visit(inner),
-        ExprKind::List(items) => items.iter().for_each(|item| match item {
-            Item::One(item) | Item::Spread(Some(item), _) => visit(item),
-            Item::Spread(None, _) => {}
-        }),
-        ExprKind::Record(fields) => fields.iter().for_each(|field| match field {
-            Field::Named(_, value) | Field::Spread(Some(value), _) => visit(value),
-            Field::Spread(None, _) => {}
-        }),
-        ExprKind::Lambda(lambda) => {
-            lambda.guard.iter().for_each(&mut *visit);
-            visit(&lambda.body);
-        }
-        ExprKind::Call { function: left, argument: right }
-        | ExprKind::Index { value: left, key: right }
-        | ExprKind::Binary { left, right, .. }
-        | ExprKind::And(left, right)
-        | ExprKind::Or(left, right)
-        | ExprKind::Range { from: left, to: right, .. }
-        | ExprKind::While { condition: left, body: right }
-        | ExprKind::For { items: left, body: right, .. }
-        | ExprKind::Guarded { value: left, guard: right } => {
-            visit(left);
-            visit(right);
-        }
-        ExprKind::If { condition, yes, no } => {
-            visit(condition);
-            visit(yes);
-            no.iter().for_each(|no| visit(no));
-        }
-        ExprKind::Match { value, branches } => {
-            visit(value);
-            branches.iter().for_each(|branch| visit(&branch.body));
-        }
-        ExprKind::Handle(handler) => {
-            visit(&handler.body);
-            for branch in &handler.branches {
-                branch.guards.iter().for_each(&mut *visit);
-                visit(&branch.body);
-            }
-            handler.done.iter().for_each(|branch| visit(&branch.body));
-        }
-        ExprKind::Use(used) => visit(&used.value),
     }
 }
 

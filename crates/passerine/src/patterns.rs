@@ -40,15 +40,18 @@ impl<'a> Lowerer<'a> {
         let mut bound: Vec<_> =
             after.iter().filter(|(var, reg)| before.get(var) != Some(reg)).map(|(var, _)| *var).collect();
         bound.sort();
-        let join = self.builder().label(&vec![RegType::Val; bound.len()]);
+        let types: Vec<RegType> = bound.iter().map(|var| self.type_of(after[var])).collect();
+        let join = self.builder().label(&types);
         let args = bound.iter().map(|var| after[var]).collect();
         self.builder().jump(join, args);
         let params = self.builder().place(told);
         self.builder().set_span(span);
         let raised = self.raise_told(params[0], params[1]);
-        self.builder().jump(join, vec![raised; bound.len()]);
+        let instead = types.iter().map(|ty| self.coerced(raised, *ty)).collect();
+        self.builder().jump(join, instead);
         let joined = self.builder().place(join);
-        for (var, reg) in bound.into_iter().zip(joined) {
+        for ((var, reg), ty) in bound.into_iter().zip(joined).zip(types) {
+            self.note(reg, ty);
             self.env().insert(var, reg);
         }
     }

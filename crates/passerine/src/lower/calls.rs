@@ -1,41 +1,24 @@
 //! Calls, `try` and `error`, built-ins by name.
 
-use super::{Body, Lowerer};
+use super::{Body, Lowerer, spine};
 use crate::names::{Storage, as_lambda};
+use crate::numeric::Kind;
 use crate::tree::{Expr, ExprKind, FunctionId, Lambda, Literal, Pattern, PatternKind};
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
 use qualm_ir::source::Span;
-use qualm_ir::types::{FunctionIndex, Reg};
+use qualm_ir::types::{FunctionIndex, Reg, Type};
 
 /// What a call reaches.
 enum Callee {
     /// A function whose code is known: what it captures and how many arguments it takes.
     Known(FunctionIndex, Vec<Reg>, usize),
+    /// One made for arguments of these types, and the type of its result.
+    Typed(FunctionIndex, Vec<Reg>, Type),
     Value(Reg),
 }
 
 impl<'a> Lowerer<'a> {
-    /// The function and arguments of nested calls, arguments in order, with whether `x . f` put the argument first.
-    fn spine(expr: &'a Expr) -> (&'a Expr, Vec<&'a Expr>) {
-        let mut args = Vec::new();
-        let mut head = expr;
-        while let ExprKind::Call { function, argument } = &head.kind {
-            args.push(&**argument);
-            head = function;
-        }
-        while let ExprKind::Group(inner) = &head.kind {
-            // `(f x) y` is `f x y`, but a piped value is not an argument of what it is piped into.
-            head = inner;
-            while let ExprKind::Call { function, argument } = &head.kind {
-                args.push(&**argument);
-                head = function;
-            }
-        }
-        args.reverse();
-        (head, args)
-    }
-
     fn callee(&mut self, head: &'a Expr) -> Callee {
         let var = match &head.kind {
             ExprKind::Name(name) | ExprKind::Label { name, payload: None, .. } => self.names.meaning(name.id),
@@ -61,24 +44,65 @@ impl<'a> Lowerer<'a> {
         Callee::Known(index, captures, arity)
     }
 
-    fn evaluated(&mut self, expr: &'a Expr) -> (Callee, Vec<Reg>) {
-        let (head, args) = Self::spine(expr);
+    /// What a call reaches and its arguments; in tail position only what a tail call of this function can reach.
+    fn evaluated(&mut self, expr: &'a Expr, tail: bool) -> (Callee, Vec<Reg>) {
+        let (head, args) = spine(expr);
+        let typed = self.typed_callee(head, args.len());
         // `x . f` writes the argument first, and what is written first is evaluated first.
         let early: Vec<bool> = args.iter().map(|arg| arg.span.start < head.span.start).collect();
         let mut regs = vec![None; args.len()];
-        for (at, arg) in args.iter().enumerate().filter(|(at, _)| early[*at]) {
-            regs[at] = Some(self.expr(arg));
+        let value = |lowerer: &mut Self, at: usize| match &typed {
+            Some((_, computed)) if computed[at] => lowerer.typed(args[at]),
+            _ => lowerer.expr(args[at]),
+        };
+        for at in (0..args.len()).filter(|at| early[*at]) {
+            regs[at] = Some(value(self, at));
         }
-        let callee = self.callee(head);
-        let args = args.into_iter().zip(regs).map(|(arg, reg)| reg.unwrap_or_else(|| self.expr(arg))).collect();
+        let callee = match &typed {
+            Some(_) => None,
+            None => Some(self.callee(head)),
+        };
+        let regs: Vec<Reg> =
+            regs.into_iter().enumerate().map(|(at, reg)| reg.unwrap_or_else(|| value(self, at))).collect();
         self.at(expr.span);
-        (callee, args)
+        match (callee, typed) {
+            (Some(callee), _) => (callee, regs),
+            (None, Some((lambda, _))) => self.chosen_callee(lambda, regs, tail),
+            (None, None) => unreachable!("one of them says what is called"),
+        }
+    }
+
+    /// The version of a function for arguments in registers of these types.
+    fn chosen_callee(&mut self, lambda: &'a Lambda, args: Vec<Reg>, tail: bool) -> (Callee, Vec<Reg>) {
+        let (key, result) = self.version(lambda, &args);
+        let wanted = self.f.result;
+        let general = |lowerer: &mut Self, args: Vec<Reg>| {
+            let args = args.into_iter().map(|arg| lowerer.boxed(arg)).collect();
+            (lowerer.known(lambda.id), args)
+        };
+        if tail
+            && wanted != Type::Val
+            && let Some(facts) = self.f.facts.clone()
+        {
+            // Such a function only calls itself in tail position, with arguments of the kinds it was made for.
+            let (index, vars) = self.version_index(lambda, &facts.key, wanted);
+            let captures = self.registers(&vars);
+            let args = self.arguments(&facts.key.1, args);
+            return (Callee::Typed(index, captures, wanted), args);
+        }
+        if key.1.iter().all(|kind| *kind == Kind::Any) || (tail && result != wanted) {
+            return general(self, args);
+        }
+        let (index, vars) = self.version_index(lambda, &key, result);
+        let captures = self.registers(&vars);
+        let args = self.arguments(&key.1, args);
+        (Callee::Typed(index, captures, result), args)
     }
 
     /// The value of a call of a function that is no more than a built-in, written out in place; such functions are the prelude's
     /// names for instructions.
     fn inlined(&mut self, expr: &'a Expr) -> Option<Reg> {
-        let (head, args) = Self::spine(expr);
+        let (head, args) = spine(expr);
         let name = match &head.kind {
             ExprKind::Name(name) => name,
             ExprKind::LabelMember { label, .. } => label,
@@ -113,13 +137,19 @@ impl<'a> Lowerer<'a> {
         Some(value)
     }
 
+    /// The value of a call, in a register of any type.
     pub(super) fn call_value(&mut self, expr: &'a Expr) -> Reg {
         if let Some(value) = self.inlined(expr) {
             return value;
         }
-        let (callee, args) = self.evaluated(expr);
+        let (callee, args) = self.evaluated(expr, false);
         match callee {
             Callee::Value(f) => self.f.builder.push(Op::Apply { f, args }),
+            Callee::Typed(f, mut all, result) => {
+                all.extend(args);
+                let value = self.f.builder.push(Op::Call { f, args: all });
+                self.note(value, result)
+            }
             Callee::Known(f, mut all, arity) => {
                 if args.len() < arity {
                     all.extend(args);
@@ -139,14 +169,18 @@ impl<'a> Lowerer<'a> {
             return self.f.builder.end(Op::Return { value });
         }
         if let Some(value) = self.inlined(expr) {
-            return self.f.builder.end(Op::Return { value });
+            return self.return_value(value);
         }
         if self.tests && self.f.builder.name().starts_with("test_") {
             let value = self.expr(expr);
             return self.f.builder.end(Op::Return { value });
         }
-        let (callee, args) = self.evaluated(expr);
+        let (callee, args) = self.evaluated(expr, true);
         match callee {
+            Callee::Typed(f, mut all, _) => {
+                all.extend(args);
+                self.f.builder.end(Op::TailCall { f, args: all });
+            }
             Callee::Value(f) => self.f.builder.end(Op::TailApply { f, args }),
             Callee::Known(f, mut all, arity) if args.len() == arity => {
                 all.extend(args);

@@ -1,9 +1,9 @@
 //! Blocks, conditions, joins, loops.
 
-use super::{Frame, Join, Lowerer, for_each_child, signature};
+use super::{Frame, Join, Lowerer, for_each_child};
 use crate::names::{Storage, VarId};
 use crate::patterns::Miss;
-use crate::tree::{BinaryOp, Branch, Expr, ExprKind, Literal, Pattern};
+use crate::tree::{Branch, Expr, ExprKind, Literal, Pattern};
 use qualm_ir::builder::{FunctionBuilder, Label, OpenEnd};
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
@@ -37,7 +37,7 @@ impl<'a> Lowerer<'a> {
         let Some((last, before)) = statements.split_last() else {
             let unit = self.unit();
             if let Join::Tail = join {
-                self.f.builder.end(Op::Return { value: unit });
+                self.return_value(unit);
             }
             return unit;
         };
@@ -46,6 +46,7 @@ impl<'a> Lowerer<'a> {
         }
         match join {
             Join::Value => self.expr(last),
+            Join::Typed => self.typed(last),
             Join::Tail => {
                 self.tail(last);
                 Reg(0)
@@ -143,28 +144,10 @@ impl<'a> Lowerer<'a> {
         self.f.builder.branch(c, yes, no);
     }
 
-    /// The answer of a comparison, as an integer.
-    pub(super) fn comparison(&mut self, op: BinaryOp, left: &'a Expr, right: &'a Expr, span: Span) -> Option<Reg> {
-        if !matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge) {
-            return None;
-        }
-        let a = self.expr(left);
-        let b = self.expr(right);
-        self.at(span);
-        Some(self.f.builder.push(match op {
-            BinaryOp::Eq => Op::ValEq { a, b },
-            BinaryOp::Ne => Op::ValNe { a, b },
-            BinaryOp::Lt => Op::ValLt { a, b },
-            BinaryOp::Le => Op::ValLe { a, b },
-            BinaryOp::Gt => Op::ValGt { a, b },
-            _ => Op::ValGe { a, b },
-        }))
-    }
-
     // ---- joins
 
     /// The value of an expression that takes one of several ways.
-    fn joined(&mut self, ways: impl FnOnce(&mut Self, &mut Vec<End>)) -> Reg {
+    fn joined(&mut self, wanted: Type, ways: impl FnOnce(&mut Self, &mut Vec<End>)) -> Reg {
         let before = self.f.env.clone();
         let mut ends: Vec<End> = Vec::new();
         ways(self, &mut ends);
@@ -174,13 +157,18 @@ impl<'a> Lowerer<'a> {
             .map(|(var, _)| *var)
             .collect();
         differing.sort();
-        let label = self.f.builder.label(&vec![Type::Val; 1 + differing.len()]);
+        let mut types = vec![wanted];
+        types.extend(differing.iter().map(|var| self.type_of_var(*var)));
+        let label = self.f.builder.label(&types);
         for (open, value, env) in ends {
             let mut args = vec![value];
             args.extend(differing.iter().map(|var| env.get(var).copied().unwrap_or(before[var])));
             self.f.builder.fill(open, label, args);
         }
         let params = self.f.builder.place(label);
+        for (param, ty) in params.iter().zip(types) {
+            self.note(*param, ty);
+        }
         self.f.env = before;
         for (var, reg) in differing.iter().zip(&params[1..]) {
             self.f.env.insert(*var, *reg);
@@ -193,17 +181,18 @@ impl<'a> Lowerer<'a> {
         ends.push((self.f.builder.end_open(), value, env));
     }
 
-    pub(super) fn if_value(&mut self, condition: &'a Expr, yes: &'a Expr, no: Option<&'a Expr>) -> Reg {
+    pub(super) fn if_value(&mut self, condition: &'a Expr, yes: &'a Expr, no: Option<&'a Expr>, wanted: Type) -> Reg {
         self.joined_branches(
             condition,
+            wanted,
             |lowerer, ends, env| {
-                let value = lowerer.expr(yes);
+                let value = lowerer.wanted(yes, wanted);
                 lowerer.end_way(value, ends);
                 lowerer.f.env = env;
             },
             |lowerer, ends| {
                 let value = match no {
-                    Some(no) => lowerer.expr(no),
+                    Some(no) => lowerer.wanted(no, wanted),
                     None => lowerer.unit(),
                 };
                 lowerer.end_way(value, ends);
@@ -214,13 +203,14 @@ impl<'a> Lowerer<'a> {
     fn joined_branches(
         &mut self,
         condition: &'a Expr,
+        wanted: Type,
         yes: impl FnOnce(&mut Self, &mut Vec<End>, HashMap<VarId, Reg>),
         no: impl FnOnce(&mut Self, &mut Vec<End>),
     ) -> Reg {
         let (yes_label, no_label) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
         self.branch_on(condition, "condition", yes_label, no_label);
         // Taken after the condition, which may assign.
-        self.joined(|lowerer, ends| {
+        self.joined(wanted, |lowerer, ends| {
             let env = lowerer.f.env.clone();
             lowerer.f.builder.place(yes_label);
             yes(lowerer, ends, env);
@@ -241,7 +231,7 @@ impl<'a> Lowerer<'a> {
             Some(no) => self.tail(no),
             None => {
                 let value = self.unit();
-                self.f.builder.end(Op::Return { value });
+                self.return_value(value);
             }
         }
     }
@@ -251,7 +241,7 @@ impl<'a> Lowerer<'a> {
         let (yes, no) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
         self.branch_on(left, role, yes, no);
         let (stop, go_on) = if stops_at { (yes, no) } else { (no, yes) };
-        self.joined(|lowerer, ends| {
+        self.joined(Type::Val, |lowerer, ends| {
             lowerer.f.builder.place(stop);
             let value = lowerer.literal(&Literal::Boolean(stops_at));
             lowerer.end_way(value, ends);
@@ -268,7 +258,7 @@ impl<'a> Lowerer<'a> {
     pub(super) fn answer(&mut self, decide: impl FnOnce(&mut Self, Label, Label)) -> Reg {
         let (yes, no) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
         decide(self, yes, no);
-        self.joined(|lowerer, ends| {
+        self.joined(Type::Val, |lowerer, ends| {
             for (label, truth) in [(yes, true), (no, false)] {
                 lowerer.f.builder.place(label);
                 let value = lowerer.literal(&Literal::Boolean(truth));
@@ -279,14 +269,15 @@ impl<'a> Lowerer<'a> {
 
     // ---- match
 
-    pub(super) fn match_value(&mut self, value: &'a Expr, branches: &'a [Branch]) -> Reg {
+    pub(super) fn match_value(&mut self, value: &'a Expr, branches: &'a [Branch], wanted: Type) -> Reg {
         let value = self.expr(value);
-        self.joined(|lowerer, ends| {
+        self.joined(wanted, |lowerer, ends| {
             lowerer.branches(value, branches, |lowerer, body| {
-                let result = lowerer.expr(body);
+                let result = lowerer.wanted(body, wanted);
                 lowerer.end_way(result, ends);
             });
             let raised = lowerer.raise_match("no branch fits ", value);
+            let raised = lowerer.coerced(raised, wanted);
             lowerer.end_way(raised, ends);
         })
     }
@@ -296,7 +287,7 @@ impl<'a> Lowerer<'a> {
         self.branches(value, branches, |lowerer, body| lowerer.tail(body));
         self.at(span);
         let value = self.raise_match("no branch fits ", value);
-        self.f.builder.end(Op::Return { value });
+        self.return_value(value);
     }
 
     /// Tries branch after branch; afterwards the block for "none fits" is open.
@@ -407,16 +398,23 @@ impl<'a> Lowerer<'a> {
             self.too_many(vars.len(), extra.len());
         }
         let mut params = extra.to_vec();
-        params.extend(vec![Type::Val; vars.len()]);
-        let made = Signature { params, ..signature(0) };
+        params.extend(vars.iter().map(|var| self.type_of(self.f.env[var])));
+        let result = match assigned[..] {
+            [one] => self.type_of_var(one),
+            _ => Type::Val,
+        };
+        let made = Signature { params: params.clone(), result };
         let index = self.module.declare(made.clone());
         let name = format!("{} loop", self.f.builder.name());
         let mut builder = FunctionBuilder::new(made, name);
         builder.set_span(self.f.builder.span());
-        let frame = Frame::new(builder, self.f.function);
+        let mut frame = Frame::new(builder, self.f.function);
+        frame.facts = self.f.facts.clone();
+        frame.result = result;
         let outer = std::mem::replace(&mut self.f, frame);
         for (at, var) in vars.iter().enumerate() {
             let reg = self.f.builder.param(extra.len() + at);
+            self.note(reg, params[extra.len() + at]);
             self.f.env.insert(*var, reg);
         }
         let extra = (0..extra.len()).map(|at| self.f.builder.param(at)).collect();
@@ -435,7 +433,10 @@ impl<'a> Lowerer<'a> {
         let value = match assigned[..] {
             [] => self.unit(),
             [one] => one,
-            _ => self.f.builder.push(Op::TupleNew { items: assigned }),
+            _ => {
+                let items = assigned.into_iter().map(|reg| self.boxed(reg)).collect();
+                self.f.builder.push(Op::TupleNew { items })
+            }
         };
         self.f.builder.end(Op::Return { value });
         let done = std::mem::replace(&mut self.f, outer);
@@ -445,11 +446,15 @@ impl<'a> Lowerer<'a> {
         match this.assigned[..] {
             [] => {}
             [var] => {
+                self.note(result, self.type_of_var(var));
                 self.f.env.insert(var, result);
             }
             _ => {
-                for (at, var) in this.assigned.iter().enumerate() {
-                    let value = self.f.builder.push(Op::TupleGet { tuple: result, index: at as i64 });
+                let taken: Vec<Reg> = (0..this.assigned.len() as i64)
+                    .map(|index| self.f.builder.push(Op::TupleGet { tuple: result, index }))
+                    .collect();
+                for (var, value) in this.assigned.iter().zip(taken) {
+                    let value = self.coerced(value, self.type_of_var(*var));
                     self.f.env.insert(*var, value);
                 }
             }
@@ -471,7 +476,18 @@ impl<'a> Lowerer<'a> {
     }
 
     pub(super) fn for_loop(&mut self, pattern: &'a Pattern, items: &'a Expr, body: &'a Expr) -> Reg {
-        let v = self.expr(items);
+        let v = match &crate::numeric::ungrouped(items).kind {
+            ExprKind::Range { from, to, through: false } => {
+                let (from, to) = (self.number(from), self.number(to));
+                if self.type_of(from) == Type::Int && self.type_of(to) == Type::Int {
+                    return self.counted_loop(pattern, from, to, body);
+                }
+                let (a, b) = (self.boxed(from), self.boxed(to));
+                self.at(items.span);
+                self.f.builder.push(Op::RangeNew { a, b })
+            }
+            _ => self.expr(items),
+        };
         self.at(items.span);
         let (seq, length) = self.iterated(v);
         let zero = self.int_const(0);
@@ -501,6 +517,32 @@ impl<'a> Lowerer<'a> {
         self.f.env = env;
         self.f.builder.place(stop);
         self.close_loop(this, outer, vec![seq, zero, length])
+    }
+
+    /// `for` over the integers from one up to before another.
+    fn counted_loop(&mut self, pattern: &'a Pattern, from: Reg, to: Reg, body: &'a Expr) -> Reg {
+        let mut guards = Vec::new();
+        super::guards(pattern, &mut guards);
+        let mut parts: Vec<&'a Expr> = vec![body];
+        parts.extend(guards.into_iter().map(|(guard, _)| guard));
+        let (this, outer, params) = self.open_loop(&parts, &[Type::Int, Type::Int]);
+        let [index, end] = params[..] else { unreachable!("two parameters were asked for") };
+        let (go, stop) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let c = self.f.builder.push(Op::IntLt { a: index, b: end });
+        self.f.builder.branch(c, go, stop);
+        let env = self.f.env.clone();
+        self.f.builder.place(go);
+        self.renew_pattern(pattern);
+        let item = self.note(index, Type::Int);
+        let item = if pattern.is_irrefutable() { item } else { self.boxed(item) };
+        self.bind_or_raise(pattern, item);
+        self.expr(body);
+        let one = self.int_const(1);
+        let next = self.f.builder.push(Op::IntAdd { a: index, b: one });
+        self.again(&this, vec![next, end]);
+        self.f.env = env;
+        self.f.builder.place(stop);
+        self.close_loop(this, outer, vec![from, to])
     }
 
     /// What `for` goes through and its length, which is -1 for a fiber.

@@ -3,7 +3,7 @@
 use super::{Join, Lowerer};
 use crate::names::{LabelMeaning, Storage};
 use crate::patterns::Miss;
-use crate::tree::{BinaryOp, Expr, ExprKind, Field, Item, Name, Pattern, PatternKind, Use};
+use crate::tree::{Expr, ExprKind, Field, Item, Name, Pattern, PatternKind, Use};
 use qualm_ir::limits::OPERANDS_MAX;
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
@@ -37,7 +37,10 @@ impl<'a> Lowerer<'a> {
             ExprKind::Module(statements) => self.module_record(statements),
             ExprKind::Assign { pattern, value } => self.assign(pattern, value),
             ExprKind::Lambda(lambda) => self.function_value(lambda.id),
-            ExprKind::Call { .. } => self.call_value(expr),
+            ExprKind::Call { .. } => {
+                let value = self.call_value(expr);
+                self.boxed(value)
+            }
             ExprKind::Field { value, field, or_call } => self.field(value, field, *or_call, expr),
             ExprKind::Index { value, key } => {
                 let v = self.expr(value);
@@ -45,11 +48,13 @@ impl<'a> Lowerer<'a> {
                 self.at(expr.span);
                 self.f.builder.push(Op::ValIndex { v, key })
             }
-            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, expr),
+            ExprKind::Binary { op, left, right } => {
+                let value = self.binary(*op, left, right, expr);
+                self.boxed(value)
+            }
             ExprKind::Negate(inner) => {
-                let a = self.expr(inner);
-                self.at(expr.span);
-                self.f.builder.push(Op::ValNeg { a })
+                let value = self.negation(inner, expr);
+                self.boxed(value)
             }
             ExprKind::Not(inner) => {
                 let v = self.expr(inner);
@@ -68,8 +73,8 @@ impl<'a> Lowerer<'a> {
                 self.f.builder.push(if *through { Op::RangeThrough { a, b } } else { Op::RangeNew { a, b } })
             }
             ExprKind::Is { .. } => self.answer(|lowerer, yes, no| lowerer.branch_on(expr, "condition", yes, no)),
-            ExprKind::If { condition, yes, no } => self.if_value(condition, yes, no.as_deref()),
-            ExprKind::Match { value, branches } => self.match_value(value, branches),
+            ExprKind::If { condition, yes, no } => self.if_value(condition, yes, no.as_deref(), Type::Val),
+            ExprKind::Match { value, branches } => self.match_value(value, branches, Type::Val),
             ExprKind::While { condition, body } => self.while_loop(condition, body),
             ExprKind::For { pattern, items, body } => self.for_loop(pattern, items, body),
             ExprKind::Try { id, .. } => self.try_value(*id),
@@ -109,8 +114,8 @@ impl<'a> Lowerer<'a> {
             ExprKind::Match { value, branches } => self.match_tail(value, branches, expr.span),
             ExprKind::Call { .. } => self.call_tail(expr),
             _ => {
-                let value = self.expr(expr);
-                self.f.builder.end(Op::Return { value });
+                let value = self.typed(expr);
+                self.return_value(value);
             }
         }
     }
@@ -349,25 +354,6 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    // ---- operators
-
-    fn binary(&mut self, op: BinaryOp, left: &'a Expr, right: &'a Expr, expr: &'a Expr) -> Reg {
-        if let Some(c) = self.comparison(op, left, right, expr.span) {
-            return self.f.builder.push(Op::ValBool { a: c });
-        }
-        let a = self.expr(left);
-        let b = self.expr(right);
-        self.at(expr.span);
-        self.f.builder.push(match op {
-            BinaryOp::Add => Op::ValAdd { a, b },
-            BinaryOp::Sub => Op::ValSub { a, b },
-            BinaryOp::Mul => Op::ValMul { a, b },
-            BinaryOp::Div => Op::ValDiv { a, b },
-            BinaryOp::Rem => Op::ValRem { a, b },
-            _ => Op::ValPow { a, b },
-        })
-    }
-
     // ---- binding
 
     fn assign(&mut self, pattern: &'a Pattern, value: &'a Expr) -> Reg {
@@ -387,7 +373,16 @@ impl<'a> Lowerer<'a> {
                 self.renew(var, id);
             }
         }
-        let value = self.expr(value);
+        if let Some(pairs) = pairs(pattern, value) {
+            // All values first, as for a tuple, which nobody needs.
+            let values: Vec<Reg> = pairs.iter().map(|(_, value)| self.typed(value)).collect();
+            self.at(pattern.span);
+            for ((target, _), value) in pairs.into_iter().zip(values) {
+                self.bind_or_raise(target, value);
+            }
+            return self.unit();
+        }
+        let value = if pattern.is_irrefutable() { self.typed(value) } else { self.expr(value) };
         self.at(pattern.span);
         self.bind_or_raise(pattern, value);
         self.unit()
@@ -463,5 +458,17 @@ impl<'a> Lowerer<'a> {
             }
         };
         self.push(Op::LabelNew { name: "Type".into(), payload })
+    }
+}
+
+/// The targets and values of `a, b = x, y`, if every target takes what it gets.
+fn pairs<'a>(pattern: &'a Pattern, value: &'a Expr) -> Option<Vec<(&'a Pattern, &'a Expr)>> {
+    match (&pattern.kind, &crate::numeric::ungrouped(value).kind) {
+        (PatternKind::Tuple(targets), ExprKind::Tuple(values))
+            if targets.len() == values.len() && targets.iter().all(Pattern::is_irrefutable) =>
+        {
+            Some(targets.iter().zip(values).collect())
+        }
+        _ => None,
     }
 }
