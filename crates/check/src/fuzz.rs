@@ -11,7 +11,7 @@ use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_ir::verify::{Verified, verify};
 use qualm_ir::{binary, text};
-use qualm_passerine::{NoFiles, check, compile};
+use qualm_passerine::{Lowering, NoFiles, check, compile, compile_with};
 use qualm_vm::heap::Stress;
 
 /// A fuzz target.
@@ -115,7 +115,17 @@ fn passerine(bytes: &[u8]) {
     let compiled = compile("fuzz.pn", source, &mut NoFiles);
     match compiled.module {
         Ok(module) => {
-            let module = verify(module).unwrap_or_else(|errors| panic!("the compiler made a wrong module: {errors:?}"));
+            let checked =
+                |module| verify(module).unwrap_or_else(|errors| panic!("the compiler made a wrong module: {errors:?}"));
+            let boxed = Lowering { boxed: true, ..Lowering::default() };
+            let plain = compile_with("fuzz.pn", source, &mut NoFiles, boxed).module.expect("it compiled before");
+            let plain = outcome::run(checked(plain), FUEL, Stress::None);
+            let module = checked(module);
+            let typed = outcome::run(module.clone(), FUEL, Stress::None);
+            // Values in registers need less room: where memory ends, ends differ.
+            if !plain.end.starts_with("out of") && !typed.end.starts_with("out of") {
+                assert_eq!(plain, typed, "numbers in registers make no difference");
+            }
             agree(module);
         }
         Err(errors) => {

@@ -7,7 +7,7 @@ use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_ir::text;
 use qualm_ir::verify::{Verified, verify};
-use qualm_passerine::{Checked, Files, check, compile, compile_tests};
+use qualm_passerine::{Checked, Files, Lowering, check, compile, compile_with};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,7 +80,9 @@ pub fn passerine(path: &str, text: &str) -> Result<Module, Problem> {
 /// The diagnostics.
 pub fn passerine_tests(path: &str, text: &str) -> Result<Module, Problem> {
     let mut disk = Disk::of(Path::new(path))?;
-    let compiled = on_compiler_thread(|| compile_tests(path, text, &mut disk))?;
+    let compiled = on_compiler_thread(|| {
+        compile_with(path, text, &mut disk, Lowering { test_frames: true, ..Lowering::default() })
+    })?;
     compiled.module.map_err(|errors| render(&errors, &compiled.sources))
 }
 

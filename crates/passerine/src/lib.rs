@@ -26,5 +26,5 @@ mod standard;
 pub mod tree;
 
 pub use infer::Inferred;
-pub use modules::{Checked, Compiled, Files, NoFiles, check, compile, compile_tests};
+pub use modules::{Checked, Compiled, Files, Lowering, NoFiles, check, compile, compile_with};
 pub use standard::{is_standard, standard_modules};

@@ -13,7 +13,7 @@ mod numbers;
 mod types;
 mod walk;
 
-use crate::modules::Front;
+use crate::modules::{Front, Lowering};
 use crate::names::{Names, Storage, VarId};
 use crate::numeric::{self, Facts, Key, Numeric};
 use crate::tree::{Expr, FunctionId, Lambda, Literal, Name, Pattern, TypeDeclaration};
@@ -41,9 +41,12 @@ pub(crate) struct File {
 ///
 /// # Errors
 /// What the machine has no room for.
-pub(crate) fn lower(front: &Front, sources: &SourceMap, tests: bool) -> Result<Module, Vec<Diagnostic>> {
+pub(crate) fn lower(front: &Front, sources: &SourceMap, lowering: Lowering) -> Result<Module, Vec<Diagnostic>> {
     let mut lowerer = Lowerer::new(front, sources);
-    lowerer.tests = tests;
+    lowerer.tests = lowering.test_frames;
+    if lowering.boxed {
+        lowerer.numeric = None;
+    }
     lowerer.main(&front.main);
     lowerer.finished()
 }

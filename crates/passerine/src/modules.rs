@@ -56,18 +56,23 @@ pub struct Checked {
 ///
 /// Deeply nested text uses native stack in proportion to its nesting, which the parser limits; give the calling thread 256 MiB.
 pub fn compile(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
-    compile_as(path, text, files, false)
+    compile_with(path, text, files, Lowering::default())
 }
 
-/// As [`compile`]; traces show the last line of functions named `test_…` too, whose calls in tail position keep a frame.
-pub fn compile_tests(path: &str, text: &str, files: &mut dyn Files) -> Compiled {
-    compile_as(path, text, files, true)
+/// How a program becomes code; what it does is the same.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Lowering {
+    /// Calls in tail position of functions named `test_…` keep a frame, so that traces show the last line of a test too.
+    pub test_frames: bool,
+    /// No numbers in typed registers: what every other way of compiling is compared with.
+    pub boxed: bool,
 }
 
-fn compile_as(path: &str, text: &str, files: &mut dyn Files, tests: bool) -> Compiled {
+/// As [`compile`], with a choice.
+pub fn compile_with(path: &str, text: &str, files: &mut dyn Files, lowering: Lowering) -> Compiled {
     let mut sources = SourceMap::default();
     let front = Front::read(&mut sources, path, text, files);
-    let module = front.and_then(|front| lower(&front, &sources, tests));
+    let module = front.and_then(|front| lower(&front, &sources, lowering));
     Compiled { sources, module }
 }
 
@@ -75,7 +80,7 @@ fn compile_as(path: &str, text: &str, files: &mut dyn Files, tests: bool) -> Com
 pub fn check(path: &str, text: &str, files: &mut dyn Files) -> Checked {
     let mut sources = SourceMap::default();
     let inferred = Front::read(&mut sources, path, text, files).and_then(|front| {
-        lower(&front, &sources, false)?;
+        lower(&front, &sources, Lowering::default())?;
         Ok(infer(&front.names, &front.files, &front.main))
     });
     Checked { sources, inferred }

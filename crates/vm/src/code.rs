@@ -54,6 +54,7 @@ pub(crate) enum Opcode {
     IntRem,
     IntNeg,
     IntAddImm,
+    IntRemImm,
     IntBits,
     IntEq,
     IntNe,
@@ -63,6 +64,7 @@ pub(crate) enum Opcode {
     IntNeElse,
     IntLtElse,
     IntLeElse,
+    IntImmElse,
     IntToFloat,
     FloatAdd,
     FloatSub,
@@ -74,6 +76,9 @@ pub(crate) enum Opcode {
     FloatEq,
     FloatLt,
     FloatLe,
+    FloatEqElse,
+    FloatLtElse,
+    FloatLeElse,
     FloatToInt,
     BoxInt,
     BoxFloat,
@@ -117,7 +122,7 @@ pub(crate) enum Opcode {
     CellSet,
 }
 
-/// A comparison with a small constant, for `ValImmElse`: the set of orderings for which it holds (less 1, equal 2, greater 4).
+/// A comparison with a constant, for `ValImmElse` and `IntImmElse`: the set of orderings for which it holds (less 1, equal 2, greater 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Comparison {

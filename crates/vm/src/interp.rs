@@ -371,6 +371,12 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 Some(value) => set_raw!(inst.a, value),
                 None => fail!(Failure::overflow()),
             },
+            // `d` is above 0.
+            // Processors divide small numbers faster.
+            Opcode::IntRemImm => match u32::try_from(int!(inst.b)) {
+                Ok(small) => set_raw!(inst.a, small % inst.d),
+                Err(_) => set_raw!(inst.a, int!(inst.b).rem_euclid(i64::from(inst.d))),
+            },
             Opcode::IntBits => set_raw!(inst.a, int_bits(inst.d, int!(inst.b), int!(inst.c))),
             Opcode::IntEq => set_raw!(inst.a, int!(inst.b) == int!(inst.c)),
             Opcode::IntNe => set_raw!(inst.a, int!(inst.b) != int!(inst.c)),
@@ -380,6 +386,11 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
             Opcode::IntNeElse => jump_unless!(inst, int!(inst.b) != int!(inst.c)),
             Opcode::IntLtElse => jump_unless!(inst, int!(inst.b) < int!(inst.c)),
             Opcode::IntLeElse => jump_unless!(inst, int!(inst.b) <= int!(inst.c)),
+            // `a` is the comparison, `c` the place of the constant it compares with.
+            Opcode::IntImmElse => {
+                let constant = code.consts[usize::from(inst.c)] as i64;
+                jump_unless!(inst, Comparison::of(int!(inst.b).cmp(&constant)) & inst.a != 0)
+            }
             Opcode::IntToFloat => regs[usize::from(inst.a)] = (int!(inst.b) as f64).to_bits(),
 
             // ---- unboxed floats
@@ -396,6 +407,9 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
             Opcode::FloatEq => set_raw!(inst.a, float!(inst.b) == float!(inst.c)),
             Opcode::FloatLt => set_raw!(inst.a, float!(inst.b) < float!(inst.c)),
             Opcode::FloatLe => set_raw!(inst.a, float!(inst.b) <= float!(inst.c)),
+            Opcode::FloatEqElse => jump_unless!(inst, float!(inst.b) == float!(inst.c)),
+            Opcode::FloatLtElse => jump_unless!(inst, float!(inst.b) < float!(inst.c)),
+            Opcode::FloatLeElse => jump_unless!(inst, float!(inst.b) <= float!(inst.c)),
             Opcode::FloatToInt => {
                 let value = attempt!(float_to_int(float!(inst.b)));
                 set_raw!(inst.a, value);

@@ -47,7 +47,7 @@ impl Parser<'_> {
         let all = matches!(selection, Some(None));
         let mut names = selection.flatten();
         let value;
-        if self.is_declared(&path[0]) && !all {
+        if self.is_declared(&path[0]) && !all && !with_macros {
             let name = self.name(&path[0], span);
             let variable = Expr { kind: ExprKind::Name(name), span };
             value = self.fields_of(variable, &path[1..], span);

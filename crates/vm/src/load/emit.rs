@@ -266,7 +266,10 @@ impl<'a> Emitter<'a> {
             Op::IntSub { a, b } => self.int_add(block, at, Opcode::IntSub, *a, *b, -1),
             Op::IntMul { a, b } => self.binary(block, at, Opcode::IntMul, *a, *b, 0),
             Op::IntDiv { a, b } => self.binary(block, at, Opcode::IntDiv, *a, *b, 0),
-            Op::IntRem { a, b } => self.binary(block, at, Opcode::IntRem, *a, *b, 0),
+            Op::IntRem { a, b } => match self.immediate(block, at).and_then(|reg| self.small(reg, 1, 1 << 30)) {
+                Some(value) => self.unary(block, at, Opcode::IntRemImm, *a, value as u32),
+                None => self.binary(block, at, Opcode::IntRem, *a, *b, 0),
+            },
             Op::IntNeg { a } => self.unary(block, at, Opcode::IntNeg, *a, 0),
             Op::IntAddWrap { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::AddWrap as u32),
             Op::IntSubWrap { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::SubWrap as u32),

@@ -1,6 +1,6 @@
 //! Jumps: moves to block parameters as if at once, branches, comparisons fused with them, switches.
 
-use super::{Emitter, Patch, SCRATCH};
+use super::{Const, Emitter, Patch, SCRATCH};
 use crate::code::{CONSTANT_FIRST, Comparison, Opcode, SwitchTable, int_word};
 use qualm_ir::op::Op;
 use qualm_ir::types::{Reg, Target, Text, Type};
@@ -111,6 +111,9 @@ impl Emitter<'_> {
             Op::IntNe { a, b } => compare(Opcode::IntNeElse, Comparison::Ne, Comparison::Ne, *a, *b),
             Op::IntLt { a, b } => compare(Opcode::IntLtElse, Comparison::Lt, Comparison::Gt, *a, *b),
             Op::IntLe { a, b } => compare(Opcode::IntLeElse, Comparison::Le, Comparison::Ge, *a, *b),
+            Op::FloatEq { a, b } => compare(Opcode::FloatEqElse, Comparison::Eq, Comparison::Eq, *a, *b),
+            Op::FloatLt { a, b } => compare(Opcode::FloatLtElse, Comparison::Lt, Comparison::Gt, *a, *b),
+            Op::FloatLe { a, b } => compare(Opcode::FloatLeElse, Comparison::Le, Comparison::Ge, *a, *b),
             Op::ValEq { a, b } => compare(Opcode::ValEqElse, Comparison::Eq, Comparison::Eq, *a, *b),
             Op::ValNe { a, b } => compare(Opcode::ValNeElse, Comparison::Ne, Comparison::Ne, *a, *b),
             Op::ValLt { a, b } => compare(Opcode::ValLtElse, Comparison::Lt, Comparison::Gt, *a, *b),
@@ -139,12 +142,20 @@ impl Emitter<'_> {
             Some(reg) => {
                 let is_right = reg == b;
                 let (comparison, other) = if is_right { (right as u8, a) } else { (left as u8 | CONSTANT_FIRST, b) };
-                let value = self.small(reg, i64::MIN >> 1, i64::MAX >> 1).and_then(int_word).unwrap_or(1);
-                let value = self.constant(value);
+                let is_int =
+                    matches!(ops[at], Op::IntEq { .. } | Op::IntNe { .. } | Op::IntLt { .. } | Op::IntLe { .. });
+                let (opcode, comparison, word) = match self.consts.get(&reg) {
+                    Some(Const::Int(value)) if is_int => {
+                        (Opcode::IntImmElse, comparison & !CONSTANT_FIRST, *value as u64)
+                    }
+                    Some(Const::Int(value) | Const::Val(value)) => {
+                        (Opcode::ValImmElse, comparison, int_word(*value).unwrap_or(1))
+                    }
+                    None => unreachable!("an immediate operand is a constant"),
+                };
+                let value = self.constant(word);
                 let other = self.source(other, 0);
-                self.branch(block, yes, no, |emitter| {
-                    emitter.put(Opcode::ValImmElse, comparison, other, value as u8, 0)
-                });
+                self.branch(block, yes, no, |emitter| emitter.put(opcode, comparison, other, value as u8, 0));
             }
             None => {
                 let (a, b) = (self.source(a, 0), self.source(b, 1));

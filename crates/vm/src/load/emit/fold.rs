@@ -67,6 +67,9 @@ impl Emitter<'_> {
                 | Op::IntNe { .. }
                 | Op::IntLt { .. }
                 | Op::IntLe { .. }
+                | Op::FloatEq { .. }
+                | Op::FloatLt { .. }
+                | Op::FloatLe { .. }
                 | Op::ValEq { .. }
                 | Op::ValNe { .. }
                 | Op::ValLt { .. }
@@ -93,7 +96,12 @@ impl Emitter<'_> {
             Op::ValAdd { b, .. } | Op::ValSub { b, .. } => self.small(*b, -(1 << 30), 1 << 30).map(|_| *b),
             Op::ValRem { b, .. } => self.small(*b, 1, 1 << 30).map(|_| *b),
             Op::IntAdd { b, .. } | Op::IntSub { b, .. } => self.small(*b, -127, 127).map(|_| *b),
-            Op::ValEq { a, b }
+            Op::IntRem { b, .. } => self.small(*b, 1, 1 << 30).map(|_| *b),
+            Op::IntEq { a, b }
+            | Op::IntNe { a, b }
+            | Op::IntLt { a, b }
+            | Op::IntLe { a, b }
+            | Op::ValEq { a, b }
             | Op::ValNe { a, b }
             | Op::ValLt { a, b }
             | Op::ValLe { a, b }
