@@ -119,6 +119,8 @@ pub(crate) enum Opcode {
     Closure,
     Thunk,
     CellGet,
+    CellBorrow,
+    CellLook,
     CellSet,
 }
 

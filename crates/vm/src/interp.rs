@@ -638,9 +638,14 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 set!(inst.a, value);
                 pc += usize::from(inst.c) - 1;
             }
-            Opcode::CellGet => {
+            // `load::emit::cells` says when the cell stays the owner, or its value's reference may be owned twice for a moment.
+            Opcode::CellGet | Opcode::CellBorrow | Opcode::CellLook => {
                 let cell = val!(inst.b).as_object(Kind::Cell);
-                let value = cell.map_or(Value::EMPTY, |offset| fiber.heap.read(offset, 0));
+                let value = cell.map_or(Value::EMPTY, |offset| match inst.op {
+                    Opcode::CellBorrow => fiber.heap.peek(offset, 0),
+                    Opcode::CellLook => fiber.heap.peek(offset, 0).shared(),
+                    _ => fiber.heap.read(offset, 0),
+                });
                 if value == Value::EMPTY {
                     let name = fiber.heap.statics().symbol(inst.d).to_owned();
                     fail!(Failure::new(Known::Reference, format!("{name} has no value yet")));

@@ -556,6 +556,7 @@ impl<'a> Inference<'a> {
         if agree {
             let catches_all = branches.iter().any(|branch| branch.pattern.is_irrefutable());
             self.subject(subject, wanted, catches_all, value.span);
+            self.variants_covered(wanted, branches, value.span);
         }
         let mut result = self.types.fresh();
         for (branch, bound) in branches.iter().zip(patterns) {

@@ -4,7 +4,7 @@ use super::exprs::literal_type;
 use super::ty::{Con, Node, Ty, Types};
 use super::{Inference, Scheme};
 use crate::names::{LabelMeaning, VarId};
-use crate::tree::{Pattern, PatternKind, Type};
+use crate::tree::{Branch, Pattern, PatternKind, Shape, Type};
 use qualm_ir::source::Span;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -158,6 +158,33 @@ impl<'a> Inference<'a> {
         }
         // Values of other kinds than the patterns never fit; that is no error of the program's text.
         self.agree(subject, wanted);
+    }
+
+    /// Reports variants of a declared union that no branch takes at all. Whether those that are taken are taken whatever they hold is not looked at.
+    pub(super) fn variants_covered(&mut self, wanted: Ty, branches: &'a [Branch], span: Span) {
+        let Node::Con(Con::Declared(var, _), _) = self.types.node(wanted) else { return };
+        let Some(Shape::Union(variants)) = self.declarations.get(&var).map(|declaration| &declaration.shape) else {
+            return;
+        };
+        let mut taken: Vec<&Arc<str>> = Vec::new();
+        let mut open: Vec<&Pattern> = branches.iter().map(|branch| &branch.pattern).collect();
+        while let Some(pattern) = open.pop() {
+            match &pattern.kind {
+                PatternKind::Label { name, .. } => taken.push(name),
+                PatternKind::Or(alternatives) => open.extend(alternatives),
+                PatternKind::Where { pattern, .. } => open.push(pattern),
+                _ => return,
+            }
+        }
+        let missing: Vec<String> = variants
+            .iter()
+            .filter(|variant| !taken.contains(&&variant.name.text))
+            .map(|variant| format!("`{}`", variant.name.text))
+            .collect();
+        if !missing.is_empty() {
+            let verb = if missing.len() == 1 { "has" } else { "have" };
+            self.report("T0006", span, format!("{} {verb} no branch", missing.join(", ")), &[]);
+        }
     }
 
     // ---- types as they are written

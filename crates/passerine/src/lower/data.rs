@@ -3,7 +3,7 @@
 use super::{Join, Lowerer};
 use crate::names::{LabelMeaning, Storage};
 use crate::patterns::Miss;
-use crate::tree::{Expr, ExprKind, Field, Item, Name, Pattern, PatternKind, Use};
+use crate::tree::{BinaryOp, Expr, ExprKind, Field, Item, Name, Pattern, PatternKind, Use};
 use qualm_ir::limits::OPERANDS_MAX;
 use qualm_ir::natives::Native;
 use qualm_ir::op::Op;
@@ -42,6 +42,13 @@ impl<'a> Lowerer<'a> {
                 self.boxed(value)
             }
             ExprKind::Field { value, field, or_call } => self.field(value, field, *or_call, expr),
+            ExprKind::Index { value, key } if self.is_cell(value) && self.numeric.is_some() && self.is_plain(key) => {
+                // The key first: then the cell stays the owner of what is looked at.
+                let key = self.expr(key);
+                let v = self.expr(value);
+                self.at(expr.span);
+                self.f.builder.push(Op::ValIndex { v, key })
+            }
             ExprKind::Index { value, key } => {
                 let v = self.expr(value);
                 let key = self.expr(key);
@@ -193,11 +200,16 @@ impl<'a> Lowerer<'a> {
     fn record(&mut self, fields: &'a [Field], expr: &'a Expr) -> Reg {
         let mut named: Vec<(Text, Reg)> = Vec::new();
         let mut spread: Option<Reg> = None;
-        for field in fields {
+        let mut late = None;
+        for (at, field) in fields.iter().enumerate() {
             match field {
                 Field::Named(name, value) => {
                     let value = self.expr(value);
                     named.push((name.clone(), value));
+                }
+                // A variable in a cell is read after fields that call nothing, right before they are set.
+                Field::Spread(Some(value), _) if fields.len() > 1 && at == 0 && self.is_late(value, &fields[1..]) => {
+                    late = Some(value);
                 }
                 Field::Spread(Some(value), _) => {
                     let b = self.expr(value);
@@ -209,6 +221,9 @@ impl<'a> Lowerer<'a> {
                 }
                 Field::Spread(None, _) => {}
             }
+        }
+        if let Some(value) = late {
+            spread = Some(self.expr(value));
         }
         self.at(expr.span);
         named.sort_by(|a, b| a.0.cmp(&b.0));
@@ -225,6 +240,13 @@ impl<'a> Lowerer<'a> {
                 record
             }
         }
+    }
+
+    /// Whether a spread variable may be read after these fields.
+    fn is_late(&self, value: &Expr, fields: &[Field]) -> bool {
+        self.numeric.is_some()
+            && self.is_cell(value)
+            && fields.iter().all(|field| matches!(field, Field::Named(_, value) if self.is_plain(value)))
     }
 
     fn record_of(&mut self, fields: Vec<(Text, Reg)>) -> Reg {
@@ -382,10 +404,61 @@ impl<'a> Lowerer<'a> {
             }
             return self.unit();
         }
+        if let Some((left, right)) = self.appended(pattern, value) {
+            // What is appended first: then nothing lies between reading the cell and writing it, and the machine can append in place.
+            let b = self.expr(right);
+            let a = self.expr(left);
+            self.at(value.span);
+            let value = self.f.builder.push(Op::ValAdd { a, b });
+            self.bind_or_raise(pattern, value);
+            return self.unit();
+        }
         let value = if pattern.is_irrefutable() { self.typed(value) } else { self.expr(value) };
         self.at(pattern.span);
         self.bind_or_raise(pattern, value);
         self.unit()
+    }
+
+    /// The two sides of `x = x + e` for a variable in a cell, if nobody can tell which is evaluated first: `e` calls nothing and errors are not resumed.
+    fn appended(&self, pattern: &'a Pattern, value: &'a Expr) -> Option<(&'a Expr, &'a Expr)> {
+        let PatternKind::Variable(target) = &pattern.kind else { return None };
+        let ExprKind::Binary { op: BinaryOp::Add, left, right } = &crate::numeric::ungrouped(value).kind else {
+            return None;
+        };
+        let ExprKind::Name(name) = &left.kind else { return None };
+        let same = self.names.meaning(name.id) == self.names.meaning(target.id) && self.is_cell(left);
+        (same && self.numeric.is_some() && self.is_plain(right)).then_some((left, right))
+    }
+
+    /// Whether an expression is a variable that lives in a cell.
+    fn is_cell(&self, expr: &Expr) -> bool {
+        let ExprKind::Name(name) = &expr.kind else { return false };
+        self.names.meaning(name.id).is_some_and(|var| self.names.var(var).storage() == Storage::Cell)
+    }
+
+    /// Whether evaluating an expression calls nothing and assigns nothing; it may fail.
+    fn is_plain(&self, expr: &Expr) -> bool {
+        let mut open = vec![expr];
+        while let Some(expr) = open.pop() {
+            match &expr.kind {
+                ExprKind::Literal(_)
+                | ExprKind::Name(_)
+                | ExprKind::Group(_)
+                | ExprKind::Tuple(_)
+                | ExprKind::Record(_)
+                | ExprKind::Interpolation(_)
+                | ExprKind::Binary { .. }
+                | ExprKind::Negate(_)
+                | ExprKind::Index { .. } => {}
+                ExprKind::List(items) if items.iter().all(|item| matches!(item, Item::One(_))) => {}
+                ExprKind::Field { field, or_call, .. } if !or_call || self.names.meaning(field.id).is_none() => {}
+                ExprKind::Label { name, .. }
+                    if self.names.label(name.id).is_none() && self.names.meaning(name.id).is_none() => {}
+                _ => return false,
+            }
+            super::for_each_child(expr, &mut |child| open.push(child));
+        }
+        true
     }
 
     fn use_(&mut self, used: &'a Use) -> Reg {

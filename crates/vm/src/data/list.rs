@@ -121,7 +121,9 @@ impl Heap {
     }
 
     pub(crate) fn list_push(&mut self, value: Value, item: Value) -> Outcome {
-        let list = self.expect_list(value)?;
+        let Some(list) = self.as_list(value) else {
+            return Err(Failure::new(Known::Type, format!("push needs a List, found {}", self.repr(value))));
+        };
         let list = self.with_room(value, list, 1)?;
         self.words[list.item(list.length)] = item.0;
         self.set_bounds(list.offset, list.start, list.length + 1);

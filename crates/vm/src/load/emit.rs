@@ -3,6 +3,7 @@
 //! Three passes: forward, to find constants and comparisons that fold into other instructions; backward, to find where registers die and
 //! what lives across calls; forward again, to emit. Every instruction of the table has its arm in [`Emitter::op`].
 
+mod cells;
 mod control;
 mod fold;
 mod operands;
@@ -423,7 +424,7 @@ impl<'a> Emitter<'a> {
             Op::CellEmpty {} => self.leaf(block, at, Leaf::CellEmpty, &[]),
             Op::CellGet { cell, name } => {
                 let symbol = self.symbol(name);
-                self.unary(block, at, Opcode::CellGet, *cell, symbol);
+                self.unary(block, at, self.cell_read(block, at), *cell, symbol);
             }
             Op::CellSet { cell, v } => {
                 let cell = self.source(*cell, 0);
