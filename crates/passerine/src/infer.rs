@@ -23,6 +23,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use ty::{GENERIC, Node, Ty, Types};
 
+/// A function's type says at most so many things about the numbers and iterables in it; of one that would say more, what those come to is not known.
+const CONSTRAINTS_MAX: usize = 40;
+
 /// What inference found.
 #[derive(Debug)]
 pub struct Inferred {
@@ -180,6 +183,9 @@ impl<'a> Inference<'a> {
             }
         }
         let open = self.pending.split_off(mark);
+        // Whoever calls the function takes on all that must hold of it, so that without an end to it a chain of functions would need a square of them; and
+        // nobody reads such a type.
+        let too_many = open.len() > CONSTRAINTS_MAX;
         for constraint in open {
             let mut deep = false;
             for part in [constraint.a, constraint.b, constraint.result] {
@@ -190,7 +196,13 @@ impl<'a> Inference<'a> {
                     }
                 }
             }
-            if deep { constraints.push(constraint) } else { self.pending.push(constraint) }
+            if deep && too_many {
+                self.agree(constraint.result, Types::DYNAMIC);
+            } else if deep {
+                constraints.push(constraint);
+            } else {
+                self.pending.push(constraint);
+            }
         }
         Scheme { ty, constraints }
     }

@@ -33,6 +33,9 @@ pub(crate) enum Con {
     Declared(VarId, Arc<str>),
 }
 
+/// Pairs of types made one before it is worth remembering which.
+const LONG: usize = 1_000;
+
 impl Con {
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -189,9 +192,13 @@ impl Types {
     /// Makes two types one.
     pub(super) fn unify(&mut self, a: Ty, b: Ty) -> Result<(), Mismatch> {
         let mut open = vec![(a, b)];
+        // Types share parts, so that a small one may be exponentially large written out: pairs that turn up again need no second look.
+        let mut seen = std::collections::HashSet::new();
+        let mut steps = 0;
         while let Some((a, b)) = open.pop() {
             let (a, b) = (self.find(a), self.find(b));
-            if a == b {
+            steps += 1;
+            if a == b || (steps > LONG && !seen.insert((a, b))) {
                 continue;
             }
             match (self.nodes[a.0 as usize].clone(), self.nodes[b.0 as usize].clone()) {
