@@ -54,6 +54,7 @@ pub fn create(path: &Path) -> Result<(), String> {
             "[package]\nname = \"{name}\"\n\n# What the program asks for beyond its streams, clock, arguments and processes; `aspen run --allow` grants it:\n# env, read_file, write_file\nallow = []\n"
         ),
     )?;
+    write(path.join(".gitignore"), "build/\n".into())?;
     write(source.join("main.pn"), "use greeting\n\nprintln (greeting.greet \"world\")\n".into())?;
     write(source.join("greeting.pn"), "# What to say to someone.\ngreet = name -> \"Hello, {name}!\"\n".into())?;
     write(
@@ -83,4 +84,26 @@ pub fn find() -> Result<Project, String> {
 /// The folder of the project that a folder is in.
 pub fn folder_of(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().find(|folder| folder.join(MANIFEST).is_file()).map(Path::to_path_buf)
+}
+
+/// The Passerine files of a folder and those below it, in order.
+///
+/// # Errors
+/// What cannot be read.
+pub fn source_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(path) = open.pop() {
+        let wrong = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+        for entry in std::fs::read_dir(&path).map_err(wrong)? {
+            let path = entry.map_err(wrong)?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "pn") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -1,12 +1,12 @@
 //! `aspen doc`: pages about the modules of a project and the standard library.
 
 use super::complain;
-use crate::project::Project;
+use crate::project::{Project, source_files};
 use crate::{input, status};
 use qualm_passerine::document::{Entry, Page, page, prelude_entries, standard_page};
 use qualm_passerine::standard_modules;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The look of the pages: one column, both colour schemes, nothing to load.
 const STYLE: &str = "
@@ -38,7 +38,7 @@ fn write_pages(project: &Project) -> Result<(usize, PathBuf), String> {
     let name = &project.manifest.name;
     let mut own: Vec<(String, Page)> = Vec::new();
     let sources = project.folder.join("src");
-    for file in source_files(&sources)? {
+    for file in source_files(&sources).map_err(|problem| problem + "\n")? {
         let text = input::text_of(&file, input::read(&file)?)?;
         let checked = input::checked(&file)?;
         let inferred = checked.inferred.map_err(|errors| input::render(&errors, &checked.sources))?;
@@ -72,24 +72,6 @@ fn write_pages(project: &Project) -> Result<(usize, PathBuf), String> {
         }
     }
     Ok((2 + own.len() + standard.len(), folder.join("index.html")))
-}
-
-fn source_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(path) = open.pop() {
-        let entries = std::fs::read_dir(&path).map_err(|error| format!("cannot read {}: {error}\n", path.display()))?;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "pn") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn file_name(kind: &str, module: &str) -> String {

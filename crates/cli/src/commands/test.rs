@@ -5,7 +5,7 @@
 
 use super::run::trace_text;
 use super::{complain, print};
-use crate::project::Project;
+use crate::project::{Project, source_files};
 use crate::style::Style;
 use crate::{input, status};
 use clap::Args;
@@ -59,10 +59,10 @@ pub fn test(project: &Project, args: &TestArgs) -> u8 {
             return status::USAGE;
         }
     }
-    let suites: Vec<Suite> = match find(&project.folder.join("tests")) {
+    let suites: Vec<Suite> = match source_files(&project.folder.join("tests")) {
         Ok(files) => files.iter().map(|path| suite(path, args.filter.as_deref())).collect(),
         Err(problem) => {
-            complain(&format!("{problem}\n"));
+            complain(&format!("no tests: {problem}\n"));
             return status::INVALID;
         }
     };
@@ -74,26 +74,6 @@ pub fn test(project: &Project, args: &TestArgs) -> u8 {
     }
     let outcomes = run_all(&suites, args.fuel, &capabilities);
     report(&suites, &outcomes, began)
-}
-
-/// The Passerine files of a folder and those below it, in order.
-fn find(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(path) = open.pop() {
-        let entries =
-            std::fs::read_dir(&path).map_err(|error| format!("no tests: cannot read {}: {error}", path.display()))?;
-        for entry in entries {
-            let path = entry.map_err(|error| format!("cannot read {}: {error}", path.display()))?.path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "pn") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// The tests of a file and the program that runs the one its argument names.
