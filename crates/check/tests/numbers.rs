@@ -76,7 +76,8 @@ impl Writer {
             match self.rng.u8(0..8) {
                 0 if known && depth > 0 => {
                     let (from, to) = (self.rng.i8(-2..3), self.expr(1));
-                    let _ = writeln!(self.out, "{indent}for i in {from}..{to} {{");
+                    let op = if self.rng.bool() { ".." } else { "..=" };
+                    let _ = writeln!(self.out, "{indent}for i in {from}{op}{to} {{");
                     self.vars.push("i".into());
                     let value = self.expr(2);
                     let _ = writeln!(self.out, "{indent}    {target} = {value}");

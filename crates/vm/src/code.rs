@@ -55,6 +55,7 @@ pub(crate) enum Opcode {
     IntNeg,
     IntAddImm,
     IntRemImm,
+    IntStep,
     IntBits,
     IntEq,
     IntNe,

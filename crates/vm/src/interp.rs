@@ -371,12 +371,20 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
                 Some(value) => set_raw!(inst.a, value),
                 None => fail!(Failure::overflow()),
             },
-            // `d` is above 0.
-            // Processors divide small numbers faster.
-            Opcode::IntRemImm => match u32::try_from(int!(inst.b)) {
-                Ok(small) => set_raw!(inst.a, small % inst.d),
-                Err(_) => set_raw!(inst.a, int!(inst.b).rem_euclid(i64::from(inst.d))),
-            },
+            // `d` is above 0. Dividing is slow: powers of two need none, and small numbers are divided faster.
+            Opcode::IntRemImm => {
+                let number = int!(inst.b);
+                set_raw!(
+                    inst.a,
+                    match u32::try_from(number) {
+                        _ if inst.d.is_power_of_two() => number & i64::from(inst.d - 1),
+                        Ok(small) => i64::from(small % inst.d),
+                        Err(_) => number.rem_euclid(i64::from(inst.d)),
+                    }
+                );
+            }
+            // `d` is the number to add, modulo 2^64.
+            Opcode::IntStep => set_raw!(inst.a, int!(inst.b).wrapping_add(i64::from(inst.d as i32))),
             Opcode::IntBits => set_raw!(inst.a, int_bits(inst.d, int!(inst.b), int!(inst.c))),
             Opcode::IntEq => set_raw!(inst.a, int!(inst.b) == int!(inst.c)),
             Opcode::IntNe => set_raw!(inst.a, int!(inst.b) != int!(inst.c)),

@@ -477,14 +477,15 @@ impl<'a> Lowerer<'a> {
 
     pub(super) fn for_loop(&mut self, pattern: &'a Pattern, items: &'a Expr, body: &'a Expr) -> Reg {
         let v = match &crate::numeric::ungrouped(items).kind {
-            ExprKind::Range { from, to, through: false } => {
+            ExprKind::Range { from, to, through } => {
                 let (from, to) = (self.number(from), self.number(to));
                 if self.type_of(from) == Type::Int && self.type_of(to) == Type::Int {
-                    return self.counted_loop(pattern, from, to, body);
+                    let left = self.left_after_first(from, to, *through);
+                    return self.counted_loop(pattern, from, left, body);
                 }
                 let (a, b) = (self.boxed(from), self.boxed(to));
                 self.at(items.span);
-                self.f.builder.push(Op::RangeNew { a, b })
+                self.f.builder.push(if *through { Op::RangeThrough { a, b } } else { Op::RangeNew { a, b } })
             }
             _ => self.expr(items),
         };
@@ -519,17 +520,48 @@ impl<'a> Lowerer<'a> {
         self.close_loop(this, outer, vec![seq, zero, length])
     }
 
-    /// `for` over the integers from one up to before another.
-    fn counted_loop(&mut self, pattern: &'a Pattern, from: Reg, to: Reg, body: &'a Expr) -> Reg {
+    /// How many integers a range has besides its first one, -1 if it has none at all. Counting these instead of comparing with the end keeps a range up to
+    /// the largest integer from going past it.
+    fn left_after_first(&mut self, from: Reg, to: Reg, through: bool) -> Reg {
+        let (some, none) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let join = self.f.builder.label(&[Type::Int]);
+        let op = if through { Op::IntLe { a: from, b: to } } else { Op::IntLt { a: from, b: to } };
+        let c = self.f.builder.push(op);
+        self.f.builder.branch(c, some, none);
+        self.f.builder.place(some);
+        let mut left = self.f.builder.push(Op::IntSubWrap { a: to, b: from });
+        if !through {
+            let one = self.int_const(1);
+            left = self.f.builder.push(Op::IntSubWrap { a: left, b: one });
+        }
+        // More than can be counted are more than anybody goes through.
+        let (endless, counted) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
+        let zero = self.int_const(0);
+        let c = self.f.builder.push(Op::IntLt { a: left, b: zero });
+        self.f.builder.branch(c, endless, counted);
+        self.f.builder.place(endless);
+        let most = self.int_const(i64::MAX);
+        self.f.builder.jump(join, vec![most]);
+        self.f.builder.place(counted);
+        self.f.builder.jump(join, vec![left]);
+        self.f.builder.place(none);
+        let less = self.int_const(-1);
+        self.f.builder.jump(join, vec![less]);
+        self.f.builder.place(join)[0]
+    }
+
+    /// `for` over so many integers and one more, from this one on.
+    fn counted_loop(&mut self, pattern: &'a Pattern, from: Reg, left: Reg, body: &'a Expr) -> Reg {
         let mut guards = Vec::new();
         super::guards(pattern, &mut guards);
         let mut parts: Vec<&'a Expr> = vec![body];
         parts.extend(guards.into_iter().map(|(guard, _)| guard));
         let (this, outer, params) = self.open_loop(&parts, &[Type::Int, Type::Int]);
-        let [index, end] = params[..] else { unreachable!("two parameters were asked for") };
+        let [index, rest] = params[..] else { unreachable!("two parameters were asked for") };
         let (go, stop) = (self.f.builder.label(&[]), self.f.builder.label(&[]));
-        let c = self.f.builder.push(Op::IntLt { a: index, b: end });
-        self.f.builder.branch(c, go, stop);
+        let zero = self.int_const(0);
+        let c = self.f.builder.push(Op::IntLt { a: rest, b: zero });
+        self.f.builder.branch(c, stop, go);
         let env = self.f.env.clone();
         self.f.builder.place(go);
         self.renew_pattern(pattern);
@@ -538,11 +570,12 @@ impl<'a> Lowerer<'a> {
         self.bind_or_raise(pattern, item);
         self.expr(body);
         let one = self.int_const(1);
-        let next = self.f.builder.push(Op::IntAdd { a: index, b: one });
-        self.again(&this, vec![next, end]);
+        let next = self.f.builder.push(Op::IntAddWrap { a: index, b: one });
+        let less = self.f.builder.push(Op::IntSubWrap { a: rest, b: one });
+        self.again(&this, vec![next, less]);
         self.f.env = env;
         self.f.builder.place(stop);
-        self.close_loop(this, outer, vec![from, to])
+        self.close_loop(this, outer, vec![from, left])
     }
 
     /// What `for` goes through and its length, which is -1 for a fiber.

@@ -267,13 +267,27 @@ impl<'a> Emitter<'a> {
             Op::IntSub { a, b } => self.int_add(block, at, Opcode::IntSub, *a, *b, -1),
             Op::IntMul { a, b } => self.binary(block, at, Opcode::IntMul, *a, *b, 0),
             Op::IntDiv { a, b } => self.binary(block, at, Opcode::IntDiv, *a, *b, 0),
-            Op::IntRem { a, b } => match self.immediate(block, at).and_then(|reg| self.small(reg, 1, 1 << 30)) {
-                Some(value) => self.unary(block, at, Opcode::IntRemImm, *a, value as u32),
-                None => self.binary(block, at, Opcode::IntRem, *a, *b, 0),
-            },
+            Op::IntRem { a, b } => {
+                match self.immediate(block, at).and_then(|reg| self.small(reg, 1, i64::from(u32::MAX))) {
+                    Some(value) => self.unary(block, at, Opcode::IntRemImm, *a, value as u32),
+                    None => self.binary(block, at, Opcode::IntRem, *a, *b, 0),
+                }
+            }
             Op::IntNeg { a } => self.unary(block, at, Opcode::IntNeg, *a, 0),
-            Op::IntAddWrap { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::AddWrap as u32),
-            Op::IntSubWrap { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::SubWrap as u32),
+            Op::IntAddWrap { a, b } | Op::IntSubWrap { a, b } => {
+                let adds = matches!(op, Op::IntAddWrap { .. });
+                let step = self.immediate(block, at).and_then(|reg| self.small(reg, -127, 127));
+                match step {
+                    Some(step) => {
+                        let step = if adds { step } else { -step };
+                        self.unary(block, at, Opcode::IntStep, *a, step as i32 as u32);
+                    }
+                    None => {
+                        let bits = if adds { IntBits::AddWrap } else { IntBits::SubWrap };
+                        self.binary(block, at, Opcode::IntBits, *a, *b, bits as u32);
+                    }
+                }
+            }
             Op::IntMulWrap { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::MulWrap as u32),
             Op::IntAnd { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::And as u32),
             Op::IntOr { a, b } => self.binary(block, at, Opcode::IntBits, *a, *b, IntBits::Or as u32),

@@ -95,8 +95,10 @@ impl Emitter<'_> {
         match &self.function.blocks[block].ops[at] {
             Op::ValAdd { b, .. } | Op::ValSub { b, .. } => self.small(*b, -(1 << 30), 1 << 30).map(|_| *b),
             Op::ValRem { b, .. } => self.small(*b, 1, 1 << 30).map(|_| *b),
-            Op::IntAdd { b, .. } | Op::IntSub { b, .. } => self.small(*b, -127, 127).map(|_| *b),
-            Op::IntRem { b, .. } => self.small(*b, 1, 1 << 30).map(|_| *b),
+            Op::IntAdd { b, .. } | Op::IntSub { b, .. } | Op::IntAddWrap { b, .. } | Op::IntSubWrap { b, .. } => {
+                self.small(*b, -127, 127).map(|_| *b)
+            }
+            Op::IntRem { b, .. } => self.small(*b, 1, i64::from(u32::MAX)).map(|_| *b),
             Op::IntEq { a, b }
             | Op::IntNe { a, b }
             | Op::IntLt { a, b }
