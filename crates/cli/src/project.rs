@@ -96,8 +96,10 @@ pub fn source_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     while let Some(path) = open.pop() {
         let wrong = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
         for entry in std::fs::read_dir(&path).map_err(wrong)? {
-            let path = entry.map_err(wrong)?.path();
-            if path.is_dir() {
+            let entry = entry.map_err(wrong)?;
+            let path = entry.path();
+            // A link to a folder is not followed: it may lead back here.
+            if entry.file_type().map_err(wrong)?.is_dir() {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "pn") {
                 found.push(path);

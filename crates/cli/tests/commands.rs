@@ -313,6 +313,14 @@ fn packages_by_path_and_by_content() {
     assert_eq!(text(&aspen(&["run"], &app).stdout), "do la\ndo\n");
     assert!(!aspen(&["add", "../song"], &app).status.success(), "a name is taken once");
 
+    let before = std::fs::read_to_string(app.join("aspen.toml")).expect("it is there");
+    assert!(!aspen(&["add", "../song", "--name", "Bad Name"], &app).status.success());
+    assert_eq!(
+        std::fs::read_to_string(app.join("aspen.toml")).expect("it is there"),
+        before,
+        "nothing wrong is written"
+    );
+
     let pinned = |args: &[&str]| {
         let home = folder.join("home");
         Command::new(env!("CARGO_BIN_EXE_aspen"))

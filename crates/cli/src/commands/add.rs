@@ -53,11 +53,9 @@ fn try_add(project: &Project, args: &AddArgs) -> Result<String, String> {
         std::fs::read_to_string(&manifest).map_err(|error| format!("cannot read {}: {error}", manifest.display()))?;
     let text = with_dependency(&text, &line);
     // Only a manifest that reads back is written.
+    Manifest::parse(&text)?;
     std::fs::write(&manifest, &text).map_err(|error| format!("cannot write {}: {error}", manifest.display()))?;
-    match Manifest::read(&project.folder) {
-        Ok(_) => Ok(format!("added {line}\nuse it with `use {name}`\n")),
-        Err(problem) => Err(problem),
-    }
+    Ok(format!("added {line}\nuse it with `use {name}`\n"))
 }
 
 /// The manifest's text with one more dependency; everything else stays as it is.

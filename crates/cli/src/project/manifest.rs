@@ -54,7 +54,11 @@ impl Manifest {
         Self::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the text of a manifest.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
         if let Some(other) = table.keys().find(|key| !matches!(key.as_str(), "package" | "dependencies")) {
             return Err(format!("there is no table [{other}]; known are [package] and [dependencies]"));
