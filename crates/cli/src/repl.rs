@@ -23,9 +23,19 @@ enum After {
 
 /// Runs the REPL until the input ends; `file` is read first.
 pub fn repl(file: Option<&Path>) -> u8 {
+    let mut editor = None;
+    if std::io::stdin().is_terminal() {
+        match editor::Editor::new() {
+            Ok(made) => editor = Some(made),
+            Err(problem) => {
+                complain(&format!("{problem}\n"));
+                return status::INVALID;
+            }
+        }
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let on_interrupt = stop.clone();
-    // At the prompt the editor sees Ctrl-C first; this is for a program that runs.
+    // At the prompt Ctrl-C is a key like others; this is for a program that runs. The editor has a handler of its own, so this one comes after it.
     if let Err(error) = ctrlc::set_handler(move || on_interrupt.store(true, Ordering::Relaxed)) {
         complain(&format!("Ctrl-C will end the REPL: {error}\n"));
     }
@@ -33,19 +43,15 @@ pub fn repl(file: Option<&Path>) -> u8 {
     if let Some(file) = file {
         commands::load(&mut evaluator, file);
     }
-    if std::io::stdin().is_terminal() { converse(&mut evaluator) } else { read_all(&mut evaluator) }
+    match editor {
+        Some(editor) => converse(&mut evaluator, editor),
+        None => read_all(&mut evaluator),
+    }
 }
 
 /// At a terminal: with a line editor.
-fn converse(evaluator: &mut Evaluator) -> u8 {
+fn converse(evaluator: &mut Evaluator, mut editor: editor::Editor) -> u8 {
     print(&Style::stdout().faint(GREETING));
-    let mut editor = match editor::Editor::new() {
-        Ok(editor) => editor,
-        Err(problem) => {
-            complain(&format!("{problem}\n"));
-            return status::INVALID;
-        }
-    };
     loop {
         match editor.read(evaluator) {
             editor::Read::Input(input) => {

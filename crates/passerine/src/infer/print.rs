@@ -16,12 +16,18 @@ struct Printer {
     parts: usize,
 }
 
+/// Types in messages are cut after so many characters.
+const MESSAGE_CHARS_MAX: usize = 200;
+
 impl Types {
     /// A type alone.
     pub(super) fn show(&mut self, ty: Ty) -> String {
         let mut printer = Printer::default();
         printer.ty(self, ty, false);
-        printer.out
+        match printer.out.char_indices().nth(MESSAGE_CHARS_MAX) {
+            None => printer.out,
+            Some((end, _)) => format!("{}…", &printer.out[..end]),
+        }
     }
 
     /// A type with what must hold of its variables.
