@@ -384,6 +384,10 @@ fn the_repl_remembers() {
         go = l -> match l { Red -> \"stop\", Green -> \"go\" }\ngo Green\nsyntax a 'plus b { a + b }\n1 plus 2\neffect Ask\n\
         handle { Ask () + 1 } with { (Ask _, k) -> k 41 }\nuse json\njson::text [1, 2]\ng = fiber { yield 1; yield 2 }\ng ()\ng ()\n\
         (a, [b, ..c]) = (1, [2, 3])\nc\nawait (spawn (() -> bump ()))\ncount\n1 +\n2\nk = [() -> x]\nx = 5\n(k::0) ()\n:type f\n";
+    let (out, err) = repl("# a comment\n1 + 1\n\n2 + 2\nprintln 3\nx = 4\nx\n");
+    assert_eq!((out.as_str(), err.as_str()), ("= 2\n= 4\n3\n= 3\n= 4\n", ""));
+    let (out, err) = repl("x = 1\nf = fiber { (1, [2]) }\nswitch f\nx\n");
+    assert_eq!((out.as_str(), err.as_str()), ("= (1, [2])\n= 1\n", ""));
     let (out, err) = repl(input);
     let expected = "= 12\n= 40\n= 2\n= 2\n= 610\n= \"go\"\n= 3\n= 42\n= \"[1,2]\"\n= 1\n= 2\n= [3]\n= 3\n= 2\n= 3\n= 5\na -> b | a * Integer = b\n";
     assert_eq!((out.as_str(), err.as_str()), (expected, ""));
@@ -407,5 +411,22 @@ fn the_repl_survives_mistakes() {
         "`x` is not bound here",
     ] {
         assert!(err.contains(part), "no {part} in\n{err}");
+    }
+}
+
+/// Every program of the corpus, typed into the REPL: the REPL goes on to the end whatever they do.
+#[test]
+fn the_repl_survives_the_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/passerine");
+    for path in qualm_check::golden::files(&folder, "pn") {
+        let program = std::fs::read_to_string(&path).expect("a program");
+        if program.contains("stress: no") {
+            continue;
+        }
+        let (out, err) = repl(&format!("{program}\n:reset\n\"the end\"\n"));
+        // A program that leaves a string or bracket open takes what follows into it.
+        let open = err.contains("is never closed");
+        assert!(out.ends_with("= \"the end\"\n") || open, "{}\n{out}\n{err}", path.display());
+        assert!(!err.contains("panicked") && !err.contains("VerifyError"), "{}\n{err}", path.display());
     }
 }

@@ -6,7 +6,7 @@ use crate::processes::{Ended, Listener, Process, ProcessId, Reply, Table};
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Exit, Fiber, Limits, TraceEntry};
 use qualm_vm::heap::parcel::Parcel;
-use qualm_vm::heap::{HeapStats, Stress};
+use qualm_vm::heap::{Heap, HeapStats, Stress};
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -42,7 +42,7 @@ pub struct Options {
     pub begin: Option<Begin>,
 }
 
-/// A start in a state that an earlier program left. The function gives a tuple: a value to show, and the state to keep.
+/// A start in a state that an earlier program left. The function gives a pair: a value to show, and a list of cells, the state to keep.
 #[derive(Debug)]
 pub struct Begin {
     /// The function.
@@ -50,6 +50,8 @@ pub struct Begin {
     /// [`Report::state`] of the earlier program, whose numbering of functions this program goes on: its items after the first are the
     /// arguments.
     pub state: Option<Parcel>,
+    /// How many cells the function gives. A program that ends in another way (a `switch` at its top level) leaves no state.
+    pub cells: usize,
 }
 
 impl Default for Options {
@@ -190,6 +192,14 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
     let (end, stats) = std::mem::take(&mut *shared.report.lock().unwrap_or_else(PoisonError::into_inner));
     let state = shared.state.lock().unwrap_or_else(PoisonError::into_inner).take();
     Report { end: end.unwrap_or(End::OutOfFuel), stats, output: shared.host.kept(), state }
+}
+
+/// Whether a value is a pair of some value and a list of so many cells.
+fn is_state(heap: &Heap, value: Value, cells: usize) -> bool {
+    let Some(pair) = heap.fields_of_tuple(value) else { return false };
+    let [_, list] = pair[..] else { return false };
+    let items = heap.list_values(list);
+    heap.list_items(list).is_some() && items.len() == cells && items.into_iter().all(|item| heap.is_cell(item))
 }
 
 /// A worker that panics (an error of the machine itself) stops the others, which would wait for it for ever.
@@ -358,7 +368,7 @@ impl Shared {
                 let ended = if process.id == MAIN {
                     let heap = &mut process.fiber.heap;
                     let mut shown = value;
-                    if self.options.begin.is_some() {
+                    if self.options.begin.as_ref().is_some_and(|begin| is_state(heap, value, begin.cells)) {
                         *self.state.lock().unwrap_or_else(PoisonError::into_inner) =
                             Some(heap.pack(&self.program, value));
                         shown = heap.fields_of_tuple(value).and_then(|items| items.first().copied()).unwrap_or(value);

@@ -48,6 +48,13 @@ pub struct Step {
     declarations: Vec<Declaration>,
 }
 
+impl Step {
+    /// How many cells the function gives.
+    pub fn cells(&self) -> usize {
+        self.variables.len()
+    }
+}
+
 impl Session {
     /// Compiles an input; `name` is the path that places in it have. Needs as much native stack as [`compile`](crate::compile).
     pub fn step(&self, name: &str, text: &str, files: &mut dyn Files) -> Step {

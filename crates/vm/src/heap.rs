@@ -246,6 +246,11 @@ impl Heap {
         Some(self.payload(offset).iter().map(|word| Value(*word)).collect())
     }
 
+    /// Whether a value is a cell, which no program can have as a value of its own.
+    pub fn is_cell(&self, value: Value) -> bool {
+        value.as_object(Kind::Cell).is_some()
+    }
+
     /// The items of a list, to look at.
     pub fn list_values(&self, value: Value) -> Vec<Value> {
         self.list_items(value).unwrap_or(&[]).iter().map(|word| Value(*word)).collect()

@@ -75,6 +75,8 @@ impl Evaluator {
         let verified = verify(merged.clone()).map_err(|errors| format!("{errors:?}\n"))?;
         let program = Arc::new(load(verified));
         self.stop.store(false, Ordering::Relaxed);
+        // A session without variables has no cells to hand over.
+        let state = self.state.clone().filter(|_| !self.session.variables().is_empty());
         let began = Instant::now();
         let report = scheduler::run(
             program.clone(),
@@ -82,16 +84,19 @@ impl Evaluator {
                 workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
                 capabilities: Capabilities::all(),
                 stop: Some(self.stop.clone()),
-                begin: Some(Begin { function: base.0 + main.0, state: self.state.clone() }),
+                begin: Some(Begin { function: base.0 + main.0, state, cells: step.cells() }),
                 ..Options::default()
             },
         );
         let took = began.elapsed();
         match report.end {
             End::Value(shown) => {
-                self.module = merged;
-                self.state = report.state;
-                self.session.accept(step);
+                // A `switch` gives up the input: its value is that of another fiber, and what it defined is gone.
+                if report.state.is_some() {
+                    self.module = merged;
+                    self.state = report.state;
+                    self.session.accept(step);
+                }
                 Ok(Evaluated::Value { shown, took, stats: report.stats })
             }
             End::Error { message, trace, left_out, .. } => {
