@@ -17,9 +17,12 @@ use qualm_vm::code::Program;
 use qualm_vm::load::load;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+/// A test that takes longer than this hangs.
+const TEST_SECONDS_MAX: u64 = 60;
 
 /// Arguments of `aspen test`.
 #[derive(Args, Debug)]
@@ -132,6 +135,23 @@ fn run_all(suites: &[Suite], fuel: u64, capabilities: &Capabilities) -> Vec<Vec<
     outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Runs a program for so many seconds at most.
+fn within(seconds: u64, program: &Arc<Program>, mut options: Options) -> scheduler::Report {
+    let stop = Arc::new(AtomicBool::new(false));
+    options.stop = Some(stop.clone());
+    let (running, over) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if over.recv_timeout(Duration::from_secs(seconds)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        });
+        let report = scheduler::run(program.clone(), options);
+        drop(running);
+        report
+    })
+}
+
 fn run_one(suite: &Suite, program: &Arc<Program>, test: usize, fuel: u64, capabilities: &Capabilities) -> Outcome {
     let options = Options {
         fuel: Some(fuel),
@@ -140,7 +160,7 @@ fn run_one(suite: &Suite, program: &Arc<Program>, test: usize, fuel: u64, capabi
         streams: Streams::Kept,
         ..Options::default()
     };
-    let report = scheduler::run(program.clone(), options);
+    let report = within(TEST_SECONDS_MAX, program, options);
     let mut shown = match report.end {
         End::Value(_) => return None,
         End::Error { message, raised, mut trace, left_out } => {
@@ -156,7 +176,7 @@ fn run_one(suite: &Suite, program: &Arc<Program>, test: usize, fuel: u64, capabi
         }
         End::OutOfFuel => format!("stopped after {fuel} function entries (--fuel)\n"),
         End::OutOfMemory => "stopped: it needs more memory than it may use\n".into(),
-        End::Stopped => "stopped\n".into(),
+        End::Stopped => format!("stopped after {TEST_SECONDS_MAX} seconds\n"),
     };
     if !report.output.is_empty() {
         shown.push_str("it wrote:\n");
