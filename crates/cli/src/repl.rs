@@ -70,8 +70,12 @@ fn converse(evaluator: &mut Evaluator, mut editor: editor::Editor) -> u8 {
 /// From a pipe: inputs as at a terminal, without prompts.
 fn read_all(evaluator: &mut Evaluator) -> u8 {
     let mut input = String::new();
-    for line in std::io::stdin().lock().lines() {
+    for line in std::io::stdin().lock().split(b'\n') {
         let Ok(line) = line else { break };
+        let Ok(line) = String::from_utf8(line) else {
+            complain("a line that is not UTF-8 is left out\n");
+            continue;
+        };
         if !input.is_empty() {
             input.push('\n');
         }

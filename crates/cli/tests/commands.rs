@@ -313,6 +313,11 @@ fn packages_by_path_and_by_content() {
     assert_eq!(text(&aspen(&["run"], &app).stdout), "do la\ndo\n");
     assert!(!aspen(&["add", "../song"], &app).status.success(), "a name is taken once");
 
+    // Packages that know each other are no circle of modules, and a package reached in two ways is one.
+    file(&folder, "song/aspen.toml", "[package]\nname = \"song\"\n[dependencies]\napp = { path = \"../app\" }\n");
+    assert_eq!(text(&aspen(&["run"], &app).stdout), "do la\ndo\n");
+    file(&folder, "song/aspen.toml", "[package]\nname = \"song\"\n");
+
     let before = std::fs::read_to_string(app.join("aspen.toml")).expect("it is there");
     assert!(!aspen(&["add", "../song", "--name", "Bad Name"], &app).status.success());
     assert_eq!(
@@ -362,7 +367,7 @@ fn builds_documents_and_explains() {
 }
 
 /// What the REPL prints for inputs from a pipe.
-fn repl(input: &str) -> (String, String) {
+fn repl(input: impl AsRef<[u8]>) -> (String, String) {
     use std::io::Write;
     let mut child = Command::new(env!("CARGO_BIN_EXE_aspen"))
         .arg("repl")
@@ -371,7 +376,7 @@ fn repl(input: &str) -> (String, String) {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the REPL starts");
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+    child.stdin.take().expect("a pipe").write_all(input.as_ref()).expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success());
     (text(&output.stdout), text(&output.stderr))
@@ -386,6 +391,8 @@ fn the_repl_remembers() {
         (a, [b, ..c]) = (1, [2, 3])\nc\nawait (spawn (() -> bump ()))\ncount\n1 +\n2\nk = [() -> x]\nx = 5\n(k::0) ()\n:type f\n";
     let (out, err) = repl("# a comment\n1 + 1\n\n2 + 2\nprintln 3\nx = 4\nx\n");
     assert_eq!((out.as_str(), err.as_str()), ("= 2\n= 4\n3\n= 3\n= 4\n", ""));
+    let (out, err) = repl(b"1\n\xff\xfe\n2\n");
+    assert_eq!((out.as_str(), err.as_str()), ("= 1\n= 2\n", "a line that is not UTF-8 is left out\n"));
     let (out, err) = repl("x = 1\nf = fiber { (1, [2]) }\nswitch f\nx\n");
     assert_eq!((out.as_str(), err.as_str()), ("= (1, [2])\n= 1\n", ""));
     let (out, err) = repl(input);
@@ -423,7 +430,7 @@ fn the_repl_survives_the_corpus() {
         if program.contains("stress: no") {
             continue;
         }
-        let (out, err) = repl(&format!("{program}\n:reset\n\"the end\"\n"));
+        let (out, err) = repl(format!("{program}\n:reset\n\"the end\"\n"));
         // A program that leaves a string or bracket open takes what follows into it.
         let open = err.contains("is never closed");
         assert!(out.ends_with("= \"the end\"\n") || open, "{}\n{out}\n{err}", path.display());

@@ -1,4 +1,4 @@
-//! Every program of `docs/passerine.md` and `README.md` does what it says.
+//! Every program of `docs/passerine.md` does what it says, and that of `README.md` is the file it names.
 
 use std::path::Path;
 use std::process::Command;
@@ -89,4 +89,15 @@ fn the_manual_is_right() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count > 25, "the programs were found");
+}
+
+#[test]
+fn the_readme_shows_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect("a file of the repository");
+    assert!(read("README.md").contains(&read("examples/hello.pn")), "README.md shows examples/hello.pn");
+    let program = root.join("examples/hello.pn").display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_qualm")).args(["run", &program]).output().expect("it starts");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(shown, "factorials: [120, 3628800, 2432902008176640000]\ntoo large: Overflow \"integer overflow\"\n");
 }

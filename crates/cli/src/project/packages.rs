@@ -150,17 +150,21 @@ impl Packages {
                 break;
             }
         }
+        // Several ways may lead to one folder, and round in a circle: the first name of a folder is the one its files have.
+        let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        let mut names: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+        names.insert(real(if shown.as_os_str().is_empty() { Path::new(".") } else { &shown }), shown.clone());
         let mut open = vec![shown];
         while let Some(folder) = open.pop() {
-            if packages.uses.iter().any(|(known, _)| *known == folder) {
-                continue;
-            }
             let manifest = Manifest::read(&folder)?;
             let mut uses = BTreeMap::new();
             for (name, dependency) in &manifest.dependencies {
                 let found = locate(&folder, name, dependency)?;
-                open.push(found.clone());
-                uses.insert(name.clone(), found);
+                let known = names.entry(real(&found)).or_insert_with(|| {
+                    open.push(found.clone());
+                    found
+                });
+                uses.insert(name.clone(), known.clone());
             }
             packages.uses.push((folder, uses));
         }
