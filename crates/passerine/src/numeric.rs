@@ -75,6 +75,15 @@ impl Facts {
         Self { key, vars: HashMap::new(), values: HashMap::new(), result: Kind::Never, closed: true }
     }
 
+    /// Nothing is known: whatever is asked for, the answer is any kind.
+    fn nothing(key: Key) -> Self {
+        Self { result: Kind::Any, closed: false, ..Self::new(key) }
+    }
+
+    fn is_nothing(&self) -> bool {
+        !self.closed && self.vars.is_empty() && self.values.is_empty()
+    }
+
     pub(crate) fn variable(&self, var: VarId) -> Kind {
         self.vars.get(&var).copied().unwrap_or(Kind::Any)
     }
@@ -96,6 +105,10 @@ fn address(expr: &Expr) -> usize {
 
 /// Kinds of arguments for which one function is analysed, at most.
 const COMBINATIONS_MAX: usize = 4;
+
+/// Walks through a function until it must have settled. Only variables that are assigned each other against the order of the text need more than a few, and a
+/// long chain of those would need a walk for each.
+const WALKS_MAX: usize = 12;
 
 /// The analysis of a program, made as it is asked for.
 pub(crate) struct Numeric<'a> {
@@ -209,7 +222,7 @@ impl<'a> Numeric<'a> {
         let whole = lambda.params.iter().rev().skip(1).all(Pattern::is_irrefutable);
         if !whole {
             // Taken in several parts, each a function of its own.
-            let facts = Rc::new(Facts { closed: false, result: Kind::Any, ..Facts::new(key.clone()) });
+            let facts = Rc::new(Facts::nothing(key.clone()));
             self.facts.insert(key.clone(), facts.clone());
             return facts;
         }
@@ -223,7 +236,7 @@ impl<'a> Numeric<'a> {
     pub(crate) fn of_statements(&mut self, function: FunctionId, statements: &'a [Expr]) -> Rc<Facts> {
         let key = (function, Vec::new());
         let mut facts = Facts::new(key);
-        loop {
+        for _ in 0..WALKS_MAX {
             let before = facts.clone();
             self.solve(|numeric| {
                 let mut pass = Pass { numeric, facts: &mut facts, number: None };
@@ -235,6 +248,7 @@ impl<'a> Numeric<'a> {
                 return Rc::new(facts);
             }
         }
+        Rc::new(Facts::nothing(facts.key))
     }
 
     /// The number of a key that is being worked on.
@@ -255,12 +269,17 @@ impl<'a> Numeric<'a> {
             let count = self.open.len();
             let mut facts = self.open[number].0.clone();
             let lambda = self.lambdas[&facts.key.0];
-            loop {
-                let before = facts.clone();
-                self.pass(lambda, &mut facts, number);
-                if before == facts {
+            let mut settled = facts.is_nothing();
+            for _ in 0..WALKS_MAX {
+                if settled {
                     break;
                 }
+                let before = facts.clone();
+                self.pass(lambda, &mut facts, number);
+                settled = before == facts;
+            }
+            if !settled {
+                facts = Facts::nothing(facts.key);
             }
             let changed = facts.result != self.open[number].0.result;
             self.open[number].0 = facts;
