@@ -1,12 +1,14 @@
 //! Runs the fibers of a program on all cores, and answers what they ask of the world.
 //!
-//! [`scheduler::run`] is the embedded node behind `qualm run` and `aspen run`: workers take ready processes from one queue, run each for a
-//! slice of fuel, and act on how it stops. Requests that only concern processes (spawn, send, join, ...) are answered by
-//! [`processes`]; those that reach the outside go through [`host`], which is the one place where capabilities are checked.
+//! [`core::Core`] is the runtime without the world: `step(now, event, &mut actions)`. [`scheduler::run`] drives one on each thread; it is the
+//! embedded node behind `qualm run` and `aspen run`. What a process asks for is checked in one place, `core::requests`; what reaches the
+//! outside goes through [`host`].
 #![forbid(unsafe_code)]
 
 pub mod capability;
+pub mod core;
 pub mod host;
-pub mod processes;
-mod requests;
+pub mod ids;
+pub mod policy;
 pub mod scheduler;
+pub mod system;

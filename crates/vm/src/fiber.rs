@@ -16,6 +16,7 @@ use crate::code::Program;
 use crate::failure::Failure;
 use crate::heap::{Heap, Stress};
 use crate::interp;
+use crate::parked::Scratch;
 use crate::stack::{FrameKind, HEADER, WINDOW, distance_of, kind_of, link, place, place_of};
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
@@ -93,11 +94,26 @@ impl Default for Limits {
     }
 }
 
-#[derive(Debug)]
-enum State {
+/// What a fiber that does not run does when it runs again.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Then {
+    /// It was never started.
     Idle,
-    Ready(Next),
-    Waiting,
+    /// Runs the `Code` frame at the top.
+    Run,
+    /// The same, at its function's entry, which is still to be paid for.
+    Enter,
+    /// Gives a value to the top frame.
+    Deliver(Value),
+    /// Raises an error value at the top frame.
+    Raise(Value),
+    /// Performs an effect at the top frame.
+    Perform(u32, Value),
+    /// Applies a function to `()`.
+    Apply(Value),
+    /// It waits for the answer to a request.
+    Wait,
+    /// It is over.
     Done,
 }
 
@@ -111,17 +127,40 @@ pub struct Fiber {
     /// The top frame.
     pub(crate) top: usize,
     pub(crate) fuel: i64,
-    fuel_used: u64,
+    pub(crate) fuel_used: u64,
     limits: Limits,
-    state: State,
+    pub(crate) then: Then,
+    /// Words the heap had when it was last compacted to rest.
+    pub(crate) live: usize,
+    /// Room of its own, while it runs a fiber that brought some.
+    pub(crate) scratch: Option<Box<Scratch>>,
 }
+
+/// Words a fresh stack has room for.
+pub(crate) const FIRST_STACK: usize = 4096;
 
 impl Fiber {
     /// A fiber with nothing to do yet.
     pub fn new(program: &Program, limits: Limits, stress: Stress) -> Self {
         let mut heap = Heap::new(program.statics.clone(), stress);
-        heap.most_words = limits.memory_words;
-        Self { heap, stack: vec![0; HEADER + WINDOW], top: 0, fuel: 0, fuel_used: 0, limits, state: State::Idle }
+        heap.set_most_words(limits.memory_words);
+        Self {
+            heap,
+            stack: vec![0; FIRST_STACK],
+            top: 0,
+            fuel: 0,
+            fuel_used: 0,
+            limits,
+            then: Then::Idle,
+            live: 0,
+            scratch: None,
+        }
+    }
+
+    /// What it may use from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.heap.set_most_words(limits.memory_words);
     }
 
     /// Makes it run the entry of the program.
@@ -137,10 +176,10 @@ impl Fiber {
     /// # Panics
     /// If the function takes another number of arguments or the fiber was started.
     pub fn start_at(&mut self, program: &Program, function: u32, args: &[Value]) {
-        assert!(matches!(self.state, State::Idle), "a fiber is started once");
+        assert!(self.then == Then::Idle, "a fiber is started once");
         assert_eq!(program.code(function).params, args.len(), "the function takes other arguments");
         self.push_code(program, function, args);
-        self.state = State::Ready(Next::Run);
+        self.then = Then::Run;
     }
 
     /// Makes it apply a function of its own heap to `()`.
@@ -148,8 +187,8 @@ impl Fiber {
     /// # Panics
     /// If the fiber was started.
     pub fn start_apply(&mut self, function: Value) {
-        assert!(matches!(self.state, State::Idle), "a fiber is started once");
-        self.state = State::Ready(Next::Apply(function, vec![Value::UNIT]));
+        assert!(self.then == Then::Idle, "a fiber is started once");
+        self.then = Then::Apply(function);
     }
 
     /// Answers a request.
@@ -157,8 +196,8 @@ impl Fiber {
     /// # Panics
     /// If the fiber made none.
     pub fn resume(&mut self, answer: Value) {
-        assert!(matches!(self.state, State::Waiting), "only a waiting fiber is resumed");
-        self.state = State::Ready(Next::Deliver(answer));
+        assert!(self.then == Then::Wait, "only a waiting fiber is resumed");
+        self.then = Then::Deliver(answer);
     }
 
     /// Answers a request with an error.
@@ -166,8 +205,8 @@ impl Fiber {
     /// # Panics
     /// If the fiber made none.
     pub fn raise(&mut self, error: Value) {
-        assert!(matches!(self.state, State::Waiting), "only a waiting fiber is resumed");
-        self.state = State::Ready(Next::Raise(error));
+        assert!(self.then == Then::Wait, "only a waiting fiber is resumed");
+        self.then = Then::Raise(error);
     }
 
     /// Function entries it has made.
@@ -186,20 +225,32 @@ impl Fiber {
     /// # Panics
     /// If the fiber is done, waits for an answer or was never started.
     pub fn run(&mut self, program: &Program, fuel: u64) -> Exit {
-        let State::Ready(mut next) = std::mem::replace(&mut self.state, State::Waiting) else {
-            panic!("only a fiber that is ready runs");
-        };
         let granted = i64::try_from(fuel).unwrap_or(i64::MAX);
         self.fuel = granted;
+        let mut next = match self.then {
+            Then::Run => Next::Run,
+            Then::Enter => {
+                self.fuel -= 1;
+                if self.fuel < 0 { Next::Exit(Exit::OutOfFuel) } else { Next::Run }
+            }
+            Then::Deliver(value) => Next::Deliver(value),
+            Then::Raise(error) => Next::Raise(error),
+            Then::Perform(effect, payload) => Next::Perform(effect, payload),
+            Then::Apply(function) => Next::Apply(function, vec![Value::UNIT]),
+            Then::Idle | Then::Wait | Then::Done => panic!("only a fiber that is ready runs"),
+        };
         // What it goes on with after a pause for fuel.
-        let mut paused = Next::Run;
+        let mut paused = Then::Enter;
         let exit = loop {
             next = match next {
                 Next::Run => interp::run(self, program),
                 // An effect costs what an entry does: a handler can answer a failing instruction for ever without entering a function.
-                Next::Raise(_) | Next::Perform(..) if self.fuel <= 0 => {
-                    paused = next;
-                    self.fuel = -1;
+                Next::Raise(error) if self.fuel <= 0 => {
+                    paused = Then::Raise(error);
+                    break Exit::OutOfFuel;
+                }
+                Next::Perform(effect, payload) if self.fuel <= 0 => {
+                    paused = Then::Perform(effect, payload);
                     break Exit::OutOfFuel;
                 }
                 Next::Deliver(value) => self.deliver(program, value),
@@ -211,11 +262,11 @@ impl Fiber {
             };
         };
         self.fuel_used += (granted - self.fuel.max(0)) as u64;
-        match exit {
-            Exit::OutOfFuel => self.state = State::Ready(paused),
-            Exit::Request(_) => self.state = State::Waiting,
-            Exit::Done(_) | Exit::Failed(_) | Exit::OutOfMemory => self.state = State::Done,
-        }
+        self.then = match exit {
+            Exit::OutOfFuel => paused,
+            Exit::Request(_) => Then::Wait,
+            Exit::Done(_) | Exit::Failed(_) | Exit::OutOfMemory => Then::Done,
+        };
         exit
     }
 
@@ -227,7 +278,7 @@ impl Fiber {
             let end = self.frame_end(program, self.top);
             self.heap.reclaim(program, &mut self.stack[..end], self.top, &mut payload);
         }
-        if self.heap.words.len() + self.stack.len() > self.limits.memory_words {
+        if self.heap.words.len() + self.frame_end(program, self.top) > self.limits.memory_words {
             return Next::Exit(Exit::OutOfMemory);
         }
         self.perform(program, effect, payload[0])
@@ -297,7 +348,7 @@ impl Fiber {
             self.heap.reclaim(program, &mut self.stack[..end], self.top, &mut []);
         }
         self.heap.limit = self.heap.collect_at;
-        if self.heap.words.len() + self.stack.len() > self.limits.memory_words {
+        if self.heap.words.len() + self.frame_end(program, self.top) > self.limits.memory_words {
             return Some(Exit::OutOfMemory);
         }
         if self.fuel < 0 {

@@ -61,6 +61,8 @@ pub struct Heap {
     pub(crate) stress: Stress,
     /// No object may be larger, and the heap not much.
     pub(crate) most_words: usize,
+    /// The room of an earlier collection, to use again.
+    pub(crate) spare: Vec<u64>,
     /// What it did so far.
     pub stats: HeapStats,
 }
@@ -88,12 +90,31 @@ impl Heap {
             limit: Self::first_limit(stress),
             stress,
             most_words: crate::fiber::Limits::default().memory_words,
+            spare: Vec::new(),
             stats: HeapStats::default(),
         }
     }
 
+    /// No object may be larger, and the heap not much.
+    pub(crate) fn set_most_words(&mut self, most: usize) {
+        self.most_words = most;
+        self.collect_at = self.collect_at.min(most);
+        self.limit = self.limit.min(self.collect_at);
+    }
+
     pub(crate) fn first_limit(stress: Stress) -> usize {
         if stress == Stress::Collect { 0 } else { FIRST_COLLECTION_WORDS }
+    }
+
+    /// Lets go of all objects.
+    pub fn clear(&mut self) {
+        self.words.truncate(1);
+    }
+
+    /// The names and items of a record, to look at.
+    pub fn record_entries(&self, value: Value) -> Option<Vec<(String, Value)>> {
+        let fields = self.record_fields(value)?;
+        Some(fields.into_iter().map(|(name, item)| (self.statics.symbol(name).to_owned(), item)).collect())
     }
 
     /// The tables of the program.

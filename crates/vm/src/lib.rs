@@ -17,6 +17,7 @@ pub mod heap;
 mod interp;
 pub mod load;
 mod natives;
+pub mod parked;
 mod stack;
 pub mod statics;
 pub mod value;

@@ -114,7 +114,7 @@ pub enum Immediate {
     StaticShape,
     /// What a cell holds before it has a value.
     Empty,
-    /// A handle of a fiber, by number.
+    /// A handle of a fiber; its number goes on in the bits between ([`Value::as_fiber`]).
     Fiber,
 }
 
@@ -172,6 +172,20 @@ impl Value {
     /// A label without payload.
     pub const fn symbol(number: u32) -> Self {
         Self::immediate(Immediate::Symbol, number)
+    }
+
+    /// A handle of a fiber; its number has at most 56 bits.
+    pub const fn fiber(number: u64) -> Self {
+        Self(number << 32 | (number >> 32 & 0xff_ffff) << 8 | (Immediate::Fiber as u64) << 4 | 0b100)
+    }
+
+    /// The number of a fiber, if it is a handle of one.
+    pub const fn as_fiber(self) -> Option<u64> {
+        if self.0 & 0xff == (Immediate::Fiber as u64) << 4 | 0b100 {
+            Some(self.0 >> 32 | (self.0 >> 8 & 0xff_ffff) << 32)
+        } else {
+            None
+        }
     }
 
     /// An integer, if 63 bits hold it.
@@ -303,6 +317,15 @@ mod tests {
         for value in [-0.0, 1e300, 1e-300, f64::INFINITY] {
             assert_eq!(Value::small_float(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn fibers_have_numbers_of_56_bits() {
+        for number in [0, 1, u64::from(u32::MAX), 1 << 55, (1 << 56) - 1] {
+            assert_eq!(Value::fiber(number).as_fiber(), Some(number));
+            assert!(matches!(Value::fiber(number).tag(), Tag::Immediate(Immediate::Fiber, _)));
+        }
+        assert_eq!(Value::UNIT.as_fiber(), None);
     }
 
     #[test]

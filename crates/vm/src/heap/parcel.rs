@@ -18,15 +18,29 @@ pub struct Parcel {
 }
 
 impl Parcel {
+    /// A value that is no reference.
+    pub fn of(value: Value) -> Self {
+        debug_assert!(!value.is_reference(), "a reference needs its object");
+        Self { words: Vec::new(), root: value }
+    }
+
     /// The size in words.
     pub fn size_words(&self) -> usize {
         self.words.len()
+    }
+
+    /// Its objects, of which a heap of their own could be made, and its value.
+    pub(crate) fn into_parts(self) -> (Vec<u64>, Value) {
+        (self.words, self.root)
     }
 }
 
 impl Heap {
     /// Copies a value out. The original keeps its owner.
     pub fn pack(&mut self, program: &Program, root: Value) -> Parcel {
+        if !root.is_reference() {
+            return Parcel { words: Vec::new(), root };
+        }
         let mut packer = Packer { heap: &mut self.words, out: vec![0], undo: Vec::new() };
         let root = Value(packer.keep(root.0));
         let mut at = 1;
@@ -41,6 +55,9 @@ impl Heap {
 
     /// Copies a parcel in and gives its value.
     pub fn unpack(&mut self, program: &Program, parcel: &Parcel) -> Value {
+        if parcel.words.is_empty() {
+            return parcel.root;
+        }
         let base = self.words.len() - 1;
         self.words.extend_from_slice(&parcel.words[1..]);
         let shift = |word: u64| {

@@ -11,12 +11,18 @@ use crate::value::{Kind, Value};
 /// Header kind of an object that was moved; the size field holds the new offset.
 const MOVED: u64 = 0xff;
 
+/// Room of at most this many words is kept for the next collection.
+const SPARE_WORDS_MAX: usize = 1 << 16;
+
 impl Heap {
     /// Reclaims everything that neither the frames nor `roots` reach.
     pub(crate) fn reclaim(&mut self, program: &Program, frames: &mut [u64], top: usize, roots: &mut [Value]) {
         self.note_peak();
         let expected = self.words.len() / 4;
-        let old = std::mem::replace(&mut self.words, Vec::with_capacity(expected.max(64)));
+        let mut room = std::mem::take(&mut self.spare);
+        room.clear();
+        room.reserve(expected.max(64));
+        let old = std::mem::replace(&mut self.words, room);
         self.words.push(0);
         let mut space = Space { old, new: &mut self.words };
         stack::for_each_value(frames, top, program, &mut |word| *word = space.keep(*word));
@@ -27,12 +33,17 @@ impl Heap {
         while at < space.new.len() {
             at = space.scan(at, program);
         }
+        if space.old.capacity() <= SPARE_WORDS_MAX {
+            self.spare = space.old;
+        }
         self.stats.collections += 1;
         self.stats.moved_words += self.words.len() as u64;
         let live = self.words.len() + frames.len() / 2;
         self.collect_at = match self.stress {
             Stress::Collect => 0,
-            Stress::None | Stress::Copy => Self::first_limit(Stress::None).max(live * 3),
+            Stress::None | Stress::Copy => {
+                Self::first_limit(Stress::None).max(live * 3).min(self.most_words.max(self.words.len()))
+            }
         };
     }
 }

@@ -1,0 +1,562 @@
+//! The runtime without the world: processes, messages, time, quotas. A [`Core`] does no I/O, reads no clock and starts no thread.
+//!
+//! Whoever drives it calls [`Core::step`] with the time and one [`Event`], and carries out the [`Actions`] it asks for. The driver of a real
+//! node is [`scheduler`](crate::scheduler), with a core per thread; the simulator in the tests drives several cores on one
+//! thread, with a clock and an order of events drawn from a seed.
+//!
+//! A process is *at home* at the core that made it. A core with nothing to do is *lent* processes that are ready; what is for them goes to their
+//! home, which sends it on. So each core changes its own data only, without locks.
+//!
+//! ```text
+//!            spawn             run                 Receive, Sleep, Join, Parallel, ...
+//!  Fresh ───────────► Ready ─────────► Running ───────────────────────────────────────► Waiting
+//!                      ▲  ▲  slice over   │                                               │
+//!                      │  └───────────────┘                                               │
+//!                      └──────────────────── message, time, reply ────────────────────────┘
+//! ```
+
+mod ends;
+pub(crate) mod process;
+pub(crate) mod registry;
+mod requests;
+pub(crate) mod signal;
+pub(crate) mod table;
+pub(crate) mod timers;
+
+use crate::capability::RequestTable;
+use crate::ids::{IdMap, ProcessId};
+use crate::policy::Policy;
+use crate::scheduler::{Begin, End, Stats};
+use crate::system::Ask;
+use process::{Body, Ended, Mailbox, Reply, State, Wait};
+use qualm_vm::code::Program;
+use qualm_vm::fiber::{Exit, Fiber};
+use qualm_vm::heap::parcel::Parcel;
+use qualm_vm::heap::{Heap, Stress};
+use qualm_vm::parked::Parked;
+use qualm_vm::statics::Known;
+use qualm_vm::value::Value;
+use registry::Registry;
+use signal::{Signal, What};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use table::{Place, Table};
+use timers::Timers;
+
+/// Processes that run in one step, at most.
+const BATCH: usize = 64;
+/// Messages in a mailbox after which a sender lets others run first.
+pub(crate) const MAILBOX_SOFT: usize = 4096;
+/// Processes lent at once, at most.
+const LEND_MAX: usize = 512;
+
+/// A point in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// Nanoseconds of a clock that only goes forward.
+    pub nanos: u64,
+    /// Milliseconds since 1970.
+    pub wall_ms: i64,
+}
+
+/// What a core is told.
+#[derive(Debug)]
+pub enum Event {
+    /// Run some of what is ready.
+    Run,
+    /// A signal arrived.
+    Signal(Signal),
+    /// The world answered.
+    Answer(ProcessId, u32, crate::system::Answer),
+    /// Another core has nothing to do.
+    Share(u8),
+    /// No core has anything to do and nothing can happen any more.
+    Deadlock,
+}
+
+/// What a core wants done, in this order: output first, then the rest.
+#[derive(Default, Debug)]
+pub struct Actions {
+    /// Text for standard output.
+    pub output: Vec<u8>,
+    /// Signals for other cores.
+    pub signals: Vec<(u8, Signal)>,
+    /// Requests of the world, each with who asks and which of its waits it is.
+    pub asks: Vec<(ProcessId, u32, Ask)>,
+    /// The program is over.
+    pub end: Option<(End, Option<Parcel>)>,
+}
+
+/// How a core runs its processes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The number of this core.
+    pub number: u8,
+    /// How many cores the program has.
+    pub cores: u8,
+    /// Function entries a process makes before others have their turn.
+    pub slice: u64,
+    /// Makes the machine's life hard, to find its bugs.
+    pub stress: Stress,
+    /// The seed of `Random`.
+    pub seed: u64,
+    /// What the program sees as its arguments.
+    pub args: Arc<[String]>,
+    /// How many cells the main process gives beside its value, if it does.
+    pub state_cells: Option<usize>,
+    /// Whether the program is to be kept when its fuel is used up.
+    pub keeps: bool,
+}
+
+/// The processes that one thread runs.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) program: Arc<Program>,
+    requests: RequestTable,
+    pub(crate) settings: Settings,
+    pub(crate) table: Table,
+    pub(crate) guests: IdMap<Box<Body>>,
+    pub(crate) ready: VecDeque<ProcessId>,
+    pub(crate) timers: Timers,
+    /// Kept by core 0.
+    pub(crate) registry: Registry,
+    /// Signals of this core to itself.
+    pending: VecDeque<Signal>,
+    /// The room in which processes run.
+    fiber: Fiber,
+    /// Where values are put together that no process made.
+    desk: Heap,
+    /// A process that asked for the time; the fiber is still loaded.
+    asked_time: Option<ProcessId>,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) references: i64,
+    now: Now,
+    fuel: u64,
+    ended: u64,
+}
+
+/// How a request was answered.
+pub(crate) enum Flow {
+    /// With a value.
+    Answer(Value),
+    /// With an error.
+    Raise(Value),
+    /// Later: the process waits.
+    Wait(Wait),
+    /// After others had their turn.
+    After(Reply),
+    /// With the time, which has to be looked up.
+    Time,
+}
+
+impl Core {
+    /// A core without processes.
+    pub fn new(program: Arc<Program>, settings: Settings) -> Self {
+        let limits = qualm_vm::fiber::Limits::default();
+        Self {
+            requests: RequestTable::of(program.statics()),
+            table: Table::new(settings.number),
+            guests: IdMap::default(),
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            registry: Registry::default(),
+            pending: VecDeque::new(),
+            fiber: Fiber::new(&program, limits, settings.stress),
+            desk: Heap::new(program.statics().clone(), Stress::None),
+            asked_time: None,
+            rng: fastrand::Rng::with_seed(settings.seed.wrapping_add(u64::from(settings.number))),
+            references: i64::from(settings.number),
+            now: Now { nanos: 0, wall_ms: 0 },
+            fuel: 0,
+            ended: 0,
+            program,
+            settings,
+        }
+    }
+
+    /// Makes the main process, which runs the entry or what it is to begin with. To be called on core 0, first of all.
+    pub fn start(&mut self, policy: Arc<Policy>, begin: Option<&Begin>) {
+        let mut fiber = Fiber::new(&self.program, policy.limits, self.settings.stress);
+        match begin {
+            None => fiber.start(&self.program),
+            Some(begin) => {
+                let state = begin.state.as_ref().map(|state| fiber.heap.unpack(&self.program, state));
+                let items = state.and_then(|state| fiber.heap.fields_of_tuple(state)).unwrap_or_default();
+                fiber.start_at(&self.program, begin.function, items.get(1..).unwrap_or(&[]));
+            }
+        }
+        let parked = fiber.park(&self.program);
+        self.add_process(ProcessId::MAIN, None, parked, policy);
+    }
+
+    /// Whether a process is ready to run.
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty() || self.asked_time.is_some()
+    }
+
+    /// How many processes are ready to run.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// When, in nanoseconds, the next timer is due.
+    pub fn next_timer(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    /// What its processes did so far.
+    pub fn stats(&self) -> Stats {
+        Stats { fuel: self.fuel, heap: self.fiber.heap.stats, processes: self.ended }
+    }
+
+    /// Takes an event, and says what is to be done.
+    pub fn step(&mut self, now: Now, event: Event, actions: &mut Actions) {
+        self.now = now;
+        if let Some(id) = self.asked_time.take() {
+            let time = self.fiber.heap.int(now.wall_ms);
+            self.fiber.resume(time);
+            self.put_back(id);
+        }
+        match event {
+            Event::Run => self.run(actions),
+            Event::Signal(signal) => self.signal(signal, actions),
+            Event::Answer(id, token, answer) => {
+                let what = What::Reply(token, Reply::World(Box::new(answer)));
+                self.signal(Signal { to: id, what }, actions);
+            }
+            Event::Share(core) => self.share(core, actions),
+            Event::Deadlock => self.tell_deadlock(),
+        }
+        self.settle(actions);
+    }
+
+    /// Takes the signals of this core to itself.
+    fn settle(&mut self, actions: &mut Actions) {
+        while let Some(signal) = self.pending.pop_front() {
+            self.signal(signal, actions);
+        }
+    }
+
+    // ---- processes
+
+    /// The process, if it is looked after here.
+    pub(crate) fn body(&mut self, id: ProcessId) -> Option<&mut Body> {
+        if id.home() == self.settings.number {
+            self.table.body(id)
+        } else {
+            self.guests.get_mut(&id).map(|body| &mut **body)
+        }
+    }
+
+    /// Makes a process that is ready to run; nothing if there are too many.
+    pub(crate) fn add_process(
+        &mut self,
+        parent: ProcessId,
+        listener: Option<table::Listener>,
+        parked: Parked,
+        policy: Arc<Policy>,
+    ) -> Option<ProcessId> {
+        let state = State::Ready(Reply::GoOn);
+        let body =
+            Body { id: parent, parent, parked, state, token: 0, mailbox: Mailbox::default(), policy, spawned_at: 0 };
+        let id = self.table.add(parent, listener, Box::new(body))?;
+        self.ready.push_back(id);
+        Some(id)
+    }
+
+    /// Readies a process that waits.
+    fn wake(&mut self, id: ProcessId, reply: Reply) {
+        if let Some(body) = self.body(id) {
+            body.state = State::Ready(reply);
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Puts the process that is loaded back, to go on before others.
+    fn put_back(&mut self, id: ProcessId) {
+        let parked = self.fiber.park(&self.program);
+        if let Some(body) = self.body(id) {
+            (body.parked, body.state) = (parked, State::Ready(Reply::GoOn));
+            self.ready.push_front(id);
+        }
+    }
+
+    /// Lends half of what is ready to a core that has nothing to do.
+    fn share(&mut self, core: u8, actions: &mut Actions) {
+        let most = (self.ready.len() / 2).min(LEND_MAX);
+        let mut kept = Vec::new();
+        let mut lent = 0;
+        while lent < most {
+            let Some(id) = self.ready.pop_back() else { break };
+            let at_home = id.home() == self.settings.number && id != ProcessId::MAIN;
+            match self.table.slot(id).filter(|_| at_home).map(|slot| &mut slot.place) {
+                Some(place @ Place::Here(_)) => {
+                    if let Place::Here(body) = std::mem::replace(place, Place::Lent(core)) {
+                        actions.signals.push((core, Signal { to: id, what: What::Lend(body) }));
+                    }
+                    lent += 1;
+                }
+                _ => {
+                    kept.push(id);
+                    if kept.len() > 2 * LEND_MAX {
+                        break;
+                    }
+                }
+            }
+        }
+        self.ready.extend(kept.into_iter().rev());
+    }
+
+    fn tell_deadlock(&mut self) {
+        let waits = matches!(self.body(ProcessId::MAIN), Some(Body { state: State::Waiting(_), .. }));
+        if waits {
+            self.wake(ProcessId::MAIN, Reply::Error(Known::Deadlock, "all processes are waiting".into()));
+        }
+    }
+
+    // ---- running
+
+    fn run(&mut self, actions: &mut Actions) {
+        while let Some((id, token)) = self.timers.due(self.now.nanos) {
+            self.time_over(id, token);
+        }
+        let mut left = self.settings.slice;
+        for _ in 0..BATCH {
+            let Some(id) = self.ready.pop_front() else { return };
+            let Some(body) = self.body(id) else { continue };
+            let State::Ready(reply) = std::mem::replace(&mut body.state, State::Running) else { continue };
+            let parked = std::mem::replace(&mut body.parked, Parked::elsewhere());
+            let policy = body.policy.clone();
+            self.fiber.unpark(parked, policy.limits);
+            self.give(reply);
+            self.run_loaded(id, &policy, &mut left, actions);
+            self.settle(actions);
+            if left == 0 || actions.end.is_some() || self.asked_time.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Runs the process that is loaded until it waits, ends or has used its slice.
+    fn run_loaded(&mut self, id: ProcessId, policy: &Arc<Policy>, batch: &mut u64, actions: &mut Actions) {
+        let mut slice = self.settings.slice;
+        loop {
+            let (left, of_program) = policy.fuel_left().unwrap_or((u64::MAX, false));
+            let before = self.fiber.fuel_used();
+            let exit = self.fiber.run(&self.program, slice.min(left));
+            let used = self.fiber.fuel_used() - before;
+            self.fuel += used;
+            slice -= used;
+            *batch = batch.saturating_sub(used);
+            policy.use_fuel(used);
+            let flow = match exit {
+                Exit::Request(request) => self.request(id, request, actions),
+                Exit::Done(value) if id == ProcessId::MAIN => return self.main_done(value, actions),
+                Exit::Done(value) => {
+                    let value = self.fiber.heap.pack(&self.program, value);
+                    return self.end(id, Ended::Value(value), actions);
+                }
+                Exit::Failed(uncaught) if id == ProcessId::MAIN => return self.main_failed(uncaught, actions),
+                Exit::Failed(uncaught) => {
+                    let raised = self.fiber.heap.pack(&self.program, uncaught.value);
+                    return self.end(id, Ended::Error(raised), actions);
+                }
+                Exit::OutOfFuel if left == used && of_program => {
+                    if self.settings.keeps {
+                        self.put_back(id);
+                    }
+                    actions.end = Some((End::OutOfFuel, None));
+                    return;
+                }
+                Exit::OutOfFuel if left == used => return self.over_quota(id, "fuel", actions),
+                Exit::OutOfFuel => Flow::After(Reply::GoOn),
+                Exit::OutOfMemory => return self.over_quota(id, "memory", actions),
+            };
+            match flow {
+                Flow::Answer(value) => self.fiber.resume(value),
+                Flow::Raise(error) => self.fiber.raise(error),
+                Flow::Wait(wait) => return self.leave(id, State::Waiting(wait)),
+                Flow::After(reply) => {
+                    self.leave(id, State::Ready(reply));
+                    self.ready.push_back(id);
+                    return;
+                }
+                Flow::Time => {
+                    self.asked_time = Some(id);
+                    return;
+                }
+            }
+            if slice == 0 {
+                self.leave(id, State::Ready(Reply::GoOn));
+                self.ready.push_back(id);
+                return;
+            }
+        }
+    }
+
+    /// Takes the process that is loaded out.
+    fn leave(&mut self, id: ProcessId, state: State) {
+        let parked = self.fiber.park(&self.program);
+        if let Some(body) = self.body(id) {
+            (body.parked, body.state) = (parked, state);
+        }
+    }
+
+    fn time_over(&mut self, id: ProcessId, token: u32) {
+        let Some(body) = self.body(id).filter(|body| body.token == token) else { return };
+        let reply = match &body.state {
+            State::Waiting(Wait::Timer) => Reply::Unit,
+            State::Waiting(Wait::Message { timed: true, .. }) => Reply::MaybeMessage(None),
+            _ => return,
+        };
+        self.wake(id, reply);
+    }
+
+    /// Tells the process that is loaded what it waited for.
+    fn give(&mut self, reply: Reply) {
+        let (heap, program) = (&mut self.fiber.heap, &self.program);
+        let answer = match reply {
+            Reply::GoOn => return,
+            Reply::Unit => Value::UNIT,
+            Reply::Bool(value) => Value::bool(value),
+            Reply::Message(message) => heap.unpack(program, &message),
+            Reply::MaybeMessage(message) => {
+                let message = message.map(|message| heap.unpack(program, &message));
+                crate::system::option(heap, message)
+            }
+            Reply::Joined(ended) => ended.value(program, heap),
+            Reply::Group(members) => {
+                let results: Vec<Value> = members.iter().map(|ended| ended.value(program, heap)).collect();
+                heap.list(&results)
+            }
+            Reply::Processes(ids) => {
+                let items: Vec<Value> = ids.into_iter().map(ProcessId::value).collect();
+                heap.list(&items)
+            }
+            Reply::MaybeProcess(id) => crate::system::option(heap, id.map(ProcessId::value)),
+            Reply::World(answer) => answer.value(heap),
+            Reply::Error(kind, message) => {
+                let raised = crate::system::error(heap, kind, &message);
+                return self.fiber.raise(raised);
+            }
+        };
+        self.fiber.resume(answer);
+    }
+
+    // ---- signals
+
+    /// Sends a signal to the home of its process.
+    pub(crate) fn send(&mut self, to: ProcessId, what: What, actions: &mut Actions) {
+        self.send_to(to.home(), to, what, actions);
+    }
+
+    pub(crate) fn send_to(&mut self, core: u8, to: ProcessId, what: What, actions: &mut Actions) {
+        let signal = Signal { to, what };
+        if core == self.settings.number {
+            self.pending.push_back(signal);
+        } else {
+            actions.signals.push((core, signal));
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, actions: &mut Actions) {
+        let Signal { to, what } = signal;
+        match what {
+            What::Lend(body) => {
+                self.ready.push_back(to);
+                self.guests.insert(to, body);
+            }
+            What::Orphans(heir) => self.orphans(to, heir, actions),
+            What::Registry(entry, asker, token) => self.registry_asked(entry, to, asker, token, actions),
+            What::Listen(listener) => self.listen(to, listener, actions),
+            What::Unlisten(listener) => {
+                if let Some(slot) = self.table.slot(to) {
+                    slot.listeners.retain(|other| *other != listener);
+                }
+            }
+            What::Ended(ended, spawned_at) => self.ended_at_home(to, ended, spawned_at, actions),
+            What::Message(_)
+            | What::Reply(..)
+            | What::Member(..)
+            | What::Cancel(_)
+            | What::Linked(..)
+            | What::Heir(_)
+            | What::Adopted(_)
+            | What::Down(..) => self.for_process(to, what, actions),
+        }
+    }
+
+    fn for_process(&mut self, to: ProcessId, what: What, actions: &mut Actions) {
+        if to.home() == self.settings.number
+            && let Some(table::Slot { place: Place::Lent(core), .. }) = self.table.slot(to)
+        {
+            actions.signals.push((*core, Signal { to, what }));
+            return;
+        }
+        let Some(body) = self.body(to) else { return };
+        match what {
+            What::Message(message) => self.deliver(to, message),
+            What::Reply(token, reply) => {
+                if body.token == token && matches!(body.state, State::Waiting(Wait::Reply)) {
+                    // Who asked the world goes on before others: where there is one core, asking is not a turn.
+                    let at_once = matches!(reply, Reply::World(_));
+                    body.state = State::Ready(reply);
+                    if at_once { self.ready.push_front(to) } else { self.ready.push_back(to) }
+                }
+            }
+            What::Member(token, place, ended) => {
+                if body.token == token
+                    && let State::Waiting(Wait::Group(group)) = &mut body.state
+                {
+                    group.results[place as usize] = Some(ended);
+                    group.left -= 1;
+                    if group.left == 0 {
+                        let results = std::mem::take(&mut group.results).into_iter().flatten().collect();
+                        self.wake(to, Reply::Group(results));
+                    }
+                }
+            }
+            What::Cancel(ended) => self.cancel(to, *ended, actions),
+            What::Heir(cores) => body.spawned_at |= cores,
+            What::Adopted(parent) => body.parent = parent,
+            What::Linked(from, ended) => self.linked_ended(to, from, &ended, actions),
+            _ => {
+                if let What::Down(reference, from, ended) = what {
+                    let notice = self.notice(Known::Down, |heap, program| {
+                        let reference = heap.int(reference);
+                        let result = ended.value(program, heap);
+                        heap.tuple(&[reference, from.value(), result])
+                    });
+                    self.deliver(to, notice);
+                }
+            }
+        }
+    }
+
+    /// Puts a message into a mailbox, or hands it over at once.
+    pub(crate) fn deliver(&mut self, to: ProcessId, message: Parcel) {
+        let Some(body) = self.body(to) else { return };
+        if let State::Waiting(Wait::Message { at, take, timed }) = body.state
+            && body.mailbox.len() == at as usize
+        {
+            let told = if take && at == 0 {
+                message
+            } else {
+                body.mailbox.push(message.clone());
+                message
+            };
+            let reply = if timed { Reply::MaybeMessage(Some(told)) } else { Reply::Message(told) };
+            return self.wake(to, reply);
+        }
+        body.mailbox.push(message);
+    }
+
+    /// A message that the runtime makes: a label with a payload.
+    pub(crate) fn notice(&mut self, label: Known, payload: impl FnOnce(&mut Heap, &Program) -> Value) -> Parcel {
+        let payload = payload(&mut self.desk, &self.program);
+        let value = self.desk.label(label.number(), payload);
+        let parcel = self.desk.pack(&self.program, value);
+        self.desk.clear();
+        parcel
+    }
+}
