@@ -23,7 +23,7 @@ pub(crate) mod signal;
 pub(crate) mod table;
 pub(crate) mod timers;
 
-use crate::capability::RequestTable;
+use crate::capability::{Capabilities, RequestTable};
 use crate::ids::{IdMap, ProcessId};
 use crate::policy::Policy;
 use crate::scheduler::{Begin, End, Stats};
@@ -128,6 +128,10 @@ pub struct Core {
     desk: Heap,
     /// A process that asked for the time; the fiber is still loaded.
     asked_time: Option<ProcessId>,
+    /// How most processes end: with `()`.
+    unit: Arc<Ended>,
+    /// The policy of the process that is loaded, or was.
+    policy: Arc<Policy>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) references: i64,
     now: Now,
@@ -164,6 +168,8 @@ impl Core {
             fiber: Fiber::new(&program, limits, settings.stress),
             desk: Heap::new(program.statics().clone(), Stress::None),
             asked_time: None,
+            unit: Arc::new(Ended::Value(Parcel::of(Value::UNIT))),
+            policy: Arc::new(Policy::root(Capabilities::none(), limits, None)),
             rng: fastrand::Rng::with_seed(settings.seed.wrapping_add(u64::from(settings.number))),
             references: i64::from(settings.number),
             now: Now { nanos: 0, wall_ms: 0 },
@@ -257,8 +263,17 @@ impl Core {
         policy: Arc<Policy>,
     ) -> Option<ProcessId> {
         let state = State::Ready(Reply::GoOn);
-        let body =
-            Body { id: parent, parent, parked, state, token: 0, mailbox: Mailbox::default(), policy, spawned_at: 0 };
+        let body = Body {
+            id: parent,
+            parent,
+            parked,
+            state,
+            token: 0,
+            mailbox: Mailbox::default(),
+            policy,
+            spawned_at: 0,
+            settled: false,
+        };
         let id = self.table.add(parent, listener, Box::new(body))?;
         self.ready.push_back(id);
         Some(id)
@@ -323,13 +338,17 @@ impl Core {
         let mut left = self.settings.slice;
         for _ in 0..BATCH {
             let Some(id) = self.ready.pop_front() else { return };
-            let Some(body) = self.body(id) else { continue };
+            let own = id.home() == self.settings.number;
+            let body = if own { self.table.body(id) } else { self.guests.get_mut(&id).map(|body| &mut **body) };
+            let Some(body) = body else { continue };
             let State::Ready(reply) = std::mem::replace(&mut body.state, State::Running) else { continue };
             let parked = std::mem::replace(&mut body.parked, Parked::elsewhere());
-            let policy = body.policy.clone();
-            self.fiber.unpark(parked, policy.limits);
+            if !Arc::ptr_eq(&self.policy, &body.policy) {
+                self.policy = body.policy.clone();
+            }
+            self.fiber.unpark(parked, self.policy.limits);
             self.give(reply);
-            self.run_loaded(id, &policy, &mut left, actions);
+            self.run_loaded(id, &mut left, actions);
             self.settle(actions);
             if left == 0 || actions.end.is_some() || self.asked_time.is_some() {
                 return;
@@ -338,17 +357,17 @@ impl Core {
     }
 
     /// Runs the process that is loaded until it waits, ends or has used its slice.
-    fn run_loaded(&mut self, id: ProcessId, policy: &Arc<Policy>, batch: &mut u64, actions: &mut Actions) {
+    fn run_loaded(&mut self, id: ProcessId, batch: &mut u64, actions: &mut Actions) {
         let mut slice = self.settings.slice;
         loop {
-            let (left, of_program) = policy.fuel_left().unwrap_or((u64::MAX, false));
+            let (left, of_program) = self.policy.fuel_left().unwrap_or((u64::MAX, false));
             let before = self.fiber.fuel_used();
             let exit = self.fiber.run(&self.program, slice.min(left));
             let used = self.fiber.fuel_used() - before;
             self.fuel += used;
             slice -= used;
             *batch = batch.saturating_sub(used);
-            policy.use_fuel(used);
+            self.policy.use_fuel(used);
             let flow = match exit {
                 Exit::Request(request) => self.request(id, request, actions),
                 Exit::Done(value) if id == ProcessId::MAIN => return self.main_done(value, actions),
@@ -356,7 +375,7 @@ impl Core {
                     let value = self.fiber.heap.pack(&self.program, value);
                     return self.end(id, Ended::Value(value), actions);
                 }
-                Exit::Failed(uncaught) if id == ProcessId::MAIN => return self.main_failed(uncaught, actions),
+                Exit::Failed(uncaught) if id == ProcessId::MAIN => return self.main_failed(*uncaught, actions),
                 Exit::Failed(uncaught) => {
                     let raised = self.fiber.heap.pack(&self.program, uncaught.value);
                     return self.end(id, Ended::Error(raised), actions);
@@ -465,7 +484,9 @@ impl Core {
             What::Lend(body) => {
                 self.ready.push_back(to);
                 self.guests.insert(to, body);
+                self.send(to, What::Fence, actions);
             }
+            What::Fence => self.for_process(to, What::Settled, actions),
             What::Orphans(heir) => self.orphans(to, heir, actions),
             What::Registry(entry, asker, token) => self.registry_asked(entry, to, asker, token, actions),
             What::Listen(listener) => self.listen(to, listener, actions),
@@ -480,6 +501,7 @@ impl Core {
             | What::Member(..)
             | What::Cancel(_)
             | What::Linked(..)
+            | What::Settled
             | What::Heir(_)
             | What::Adopted(_)
             | What::Down(..) => self.for_process(to, what, actions),
@@ -517,6 +539,7 @@ impl Core {
                 }
             }
             What::Cancel(ended) => self.cancel(to, *ended, actions),
+            What::Settled => body.settled = true,
             What::Heir(cores) => body.spawned_at |= cores,
             What::Adopted(parent) => body.parent = parent,
             What::Linked(from, ended) => self.linked_ended(to, from, &ended, actions),

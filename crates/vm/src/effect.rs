@@ -111,7 +111,7 @@ impl Fiber {
             at -= distance;
         }
         if effect == Known::Raise.number() {
-            return Next::Exit(Exit::Failed(self.uncaught(program, payload)));
+            return Next::Exit(Exit::Failed(Box::new(self.uncaught(program, payload))));
         }
         if effect == Known::System.number() {
             return Next::Exit(Exit::Request(payload));

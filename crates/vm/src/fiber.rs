@@ -47,7 +47,7 @@ pub enum Exit {
     /// The fiber is done; this is its value.
     Done(Value),
     /// The fiber ended in an error nobody handled.
-    Failed(Uncaught),
+    Failed(Box<Uncaught>),
     /// The fiber asks its system for something; go on with [`Fiber::resume`] or [`Fiber::raise`].
     Request(Value),
     /// The fuel is used up; `run` goes on.
@@ -132,6 +132,8 @@ pub struct Fiber {
     pub(crate) then: Then,
     /// Words the heap had when it was last compacted to rest.
     pub(crate) live: usize,
+    /// The block that the fiber came in.
+    pub(crate) block: Vec<u64>,
     /// Room of its own, while it runs a fiber that brought some.
     pub(crate) scratch: Option<Box<Scratch>>,
 }
@@ -153,6 +155,7 @@ impl Fiber {
             limits,
             then: Then::Idle,
             live: 0,
+            block: Vec::new(),
             scratch: None,
         }
     }

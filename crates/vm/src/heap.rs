@@ -138,6 +138,25 @@ impl Heap {
         Value::owned(kind, offset)
     }
 
+    /// Begins an object of so many words, which are to be put behind its header at once.
+    #[inline]
+    pub(crate) fn begin(&mut self, kind: Kind, size: usize) -> (usize, &mut Vec<u64>) {
+        let offset = self.words.len();
+        self.words.push(header(kind, size));
+        self.stats.objects += 1;
+        (offset, &mut self.words)
+    }
+
+    /// Makes an object of one value and more.
+    #[inline]
+    pub(crate) fn make_after(&mut self, kind: Kind, first: &[Value], rest: &[Value]) -> Value {
+        let offset = self.words.len();
+        self.words.push(header(kind, first.len() + rest.len()));
+        self.words.extend(first.iter().chain(rest).map(|item| item.0));
+        self.stats.objects += 1;
+        Value::owned(kind, offset)
+    }
+
     /// Makes an object of so many zero words.
     pub(crate) fn make_zeroed(&mut self, kind: Kind, size: usize) -> Value {
         let offset = self.words.len();
@@ -265,6 +284,12 @@ impl Heap {
     pub fn fields_of_tuple(&self, value: Value) -> Option<Vec<Value>> {
         let offset = value.as_object(Kind::Tuple)?;
         Some(self.payload(offset).iter().map(|word| Value(*word)).collect())
+    }
+
+    /// The two items of a pair, to look at.
+    pub fn pair(&self, value: Value) -> Option<[Value; 2]> {
+        let offset = value.as_object(Kind::Tuple)?;
+        <[u64; 2]>::try_from(self.payload(offset)).ok().map(|items| items.map(Value))
     }
 
     /// Whether a value is a cell, which no program can have as a value of its own.

@@ -18,7 +18,7 @@ use crate::heap::Heap;
 use crate::stack::{FrameKind, HEADER, WINDOW, below_of, distance_of, link, place, place_of};
 use crate::statics::Known;
 use crate::value::{Immediate, Kind, Tag, Value};
-use operands::{copy_operands, gather, pair, triple};
+use operands::{copy_operands, gather, pair, push_operands, triple};
 use qualm_ir::types::kind_number;
 use std::cmp::Ordering;
 
@@ -640,11 +640,15 @@ pub(crate) fn run(fiber: &mut Fiber, program: &Program) -> Next {
 
             // ---- making data
             Opcode::MakeTuple | Opcode::MakeList | Opcode::Closure | Opcode::Thunk => {
-                let items = gather(&mut fiber.stack, base, &insts[pc..], usize::from(inst.b));
-                let value = make(fiber, inst, &items);
+                let value = make(fiber, base, inst, &insts[pc..]);
                 regs = window!();
                 set!(inst.a, value);
                 pc += usize::from(inst.c) - 1;
+            }
+            // `d` is the symbol.
+            Opcode::MakeLabel => {
+                let value = fiber.heap.label(inst.d, val!(inst.b));
+                set!(inst.a, value);
             }
             // `load::emit::cells` says when the cell stays the owner, or its value's reference may be owned twice for a moment.
             Opcode::CellGet | Opcode::CellBorrow | Opcode::CellLook => {
@@ -855,20 +859,20 @@ fn field(heap: &mut Heap, owner: Value, index: u32, may_take: bool) -> Result<Va
     Err(expected(heap, "a tuple", owner))
 }
 
-fn make(fiber: &mut Fiber, inst: Inst, items: &[Value]) -> Value {
-    let function = Value::immediate(Immediate::Function, inst.d);
-    match inst.op {
-        Opcode::MakeTuple => fiber.heap.tuple(items),
-        Opcode::MakeList => fiber.heap.list(items),
-        Opcode::Closure => {
-            let mut words = vec![function];
-            words.extend_from_slice(items);
-            fiber.heap.make(Kind::Closure, &words)
-        }
-        _ => {
-            let mut words = vec![Value::index(crate::fiber::THUNK_SUSPENDED as usize), function];
-            words.extend_from_slice(items);
-            fiber.heap.make(Kind::Thunk, &words)
-        }
-    }
+/// Makes an object of operands.
+fn make(fiber: &mut Fiber, base: usize, inst: Inst, args: &[Inst]) -> Value {
+    let count = usize::from(inst.b);
+    let function = Value::immediate(Immediate::Function, inst.d).0;
+    let suspended = Value::index(crate::fiber::THUNK_SUSPENDED as usize).0;
+    let (kind, before, used) = match inst.op {
+        Opcode::MakeTuple if count == 0 => return Value::UNIT,
+        Opcode::MakeTuple => (Kind::Tuple, [0, 0], 0),
+        Opcode::MakeList => (Kind::List, [(count as u64) << 32, 0], 1),
+        Opcode::Closure => (Kind::Closure, [function, 0], 1),
+        _ => (Kind::Thunk, [suspended, function], 2),
+    };
+    let (offset, words) = fiber.heap.begin(kind, used + count);
+    words.extend_from_slice(&before[..used]);
+    push_operands(&mut fiber.stack, base, args, count, words);
+    Value::owned(kind, offset)
 }

@@ -32,9 +32,9 @@ enum Memory {
     /// The fiber is elsewhere.
     None,
     /// It has not begun; this is what its [`Then`] refers to.
-    Fresh(Box<[u64]>),
+    Fresh(Vec<u64>),
     /// So many words of frames, then its heap.
-    Small(Box<[u64]>, u32),
+    Small(Vec<u64>, u32),
     Large(Box<Large>),
 }
 
@@ -57,8 +57,7 @@ impl Parked {
     /// A fiber that will apply a function to `()`.
     pub fn apply(function: Parcel) -> Self {
         let (words, root) = function.into_parts();
-        let memory = Memory::Fresh(words.into_boxed_slice());
-        Self { memory, top: 0, live: 0, then: Then::Apply(root), fuel_used: 0 }
+        Self { memory: Memory::Fresh(words), top: 0, live: 0, then: Then::Apply(root), fuel_used: 0 }
     }
 
     /// What is left behind while the fiber runs.
@@ -97,13 +96,19 @@ impl Fiber {
         self.heap.note_peak();
         let words = &mut self.heap.words;
         let memory = if end + words.len() <= SMALL_WORDS_MAX {
-            let mut packed = Vec::with_capacity(end + words.len());
+            // The block it came in is used again if it is not far too large.
+            let needed = end + words.len();
+            let mut packed = std::mem::take(&mut self.block);
+            packed.clear();
+            if packed.capacity() < needed || packed.capacity() > 2 * needed + 16 {
+                packed = Vec::with_capacity(needed);
+            }
             packed.extend_from_slice(&self.stack[..end]);
             packed.extend_from_slice(words);
             if let Some(scratch) = self.scratch.take() {
                 (self.stack, *words) = (scratch.stack, scratch.words);
             }
-            Memory::Small(packed.into_boxed_slice(), end as u32)
+            Memory::Small(packed, end as u32)
         } else {
             let scratch = self.scratch.take().map_or_else(Scratch::default, |scratch| *scratch);
             let heap = std::mem::replace(words, scratch.words);
@@ -138,6 +143,7 @@ impl Fiber {
                 heap.words.clear();
                 heap.words.push(0);
                 heap.words.extend_from_slice(words.get(1..).unwrap_or(&[]));
+                self.block = words;
                 self.stack.resize(room, 0);
                 self.stack[..2].fill(0);
             }
@@ -148,6 +154,7 @@ impl Fiber {
                 room = room.max(frames.len() + WINDOW);
                 self.stack.resize(room, 0);
                 self.stack[..frames.len()].copy_from_slice(frames);
+                self.block = words;
             }
             Memory::Large(large) => {
                 let words = std::mem::replace(&mut heap.words, large.heap);
@@ -161,6 +168,6 @@ impl Fiber {
 
     /// Starts over, with nothing to do yet.
     pub fn clear(&mut self, limits: Limits) {
-        self.unpark(Parked { memory: Memory::Fresh(Box::default()), ..Parked::elsewhere() }, limits);
+        self.unpark(Parked { memory: Memory::Fresh(Vec::new()), ..Parked::elsewhere() }, limits);
     }
 }

@@ -1,6 +1,6 @@
 //! How processes end, and who learns of it.
 
-use super::process::{Body, Ended, Reply, State};
+use super::process::{Ended, Reply};
 use super::signal::{Entry, What};
 use super::table::{Listener, Place};
 use super::{Actions, Core};
@@ -82,7 +82,7 @@ impl Core {
     /// A process that is looked after here is over.
     pub(super) fn end(&mut self, id: ProcessId, ended: Ended, actions: &mut Actions) {
         self.count_end();
-        let ended = Arc::new(ended);
+        let ended = if ended.is_unit() { self.unit.clone() } else { Arc::new(ended) };
         let at_home = id.home() == self.settings.number;
         let body = if at_home {
             match self.table.slot(id).map(|slot| std::mem::replace(&mut slot.place, Place::Ended(ended.clone()))) {
@@ -211,11 +211,6 @@ impl Core {
             let reason = self.notice(Known::Linked, |heap, program| ended.value(program, heap));
             self.cancel(id, Ended::Cancelled(reason), actions);
         }
-    }
-
-    /// Whether a process is running here right now.
-    pub(crate) fn is_running(&mut self, id: ProcessId) -> bool {
-        matches!(self.body(id), Some(Body { state: State::Running, .. }))
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Body {
     pub(crate) policy: Arc<Policy>,
     /// Cores at which it has spawned, as bits (of their numbers modulo 64).
     pub(crate) spawned_at: u64,
+    /// It was lent here, and nothing that this core sent to its home before is still on the way.
+    pub(crate) settled: bool,
 }
 
 /// What a process does.
@@ -97,6 +99,11 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// Whether it gave `()`.
+    pub(crate) fn is_unit(&self) -> bool {
+        matches!(self, Self::Value(value) if value.is(qualm_vm::value::Value::UNIT))
+    }
+
     /// Whether it gave a value.
     pub(crate) fn is_normal(&self) -> bool {
         matches!(self, Self::Value(_))

@@ -1,7 +1,7 @@
 //! What processes ask for. Everything is checked here, before anything happens: that there is such a request, that the process may make it, that
 //! it makes sense.
 
-use super::process::{Ended, Group, Reply, State, Wait};
+use super::process::{Ended, Group, Reply, Wait};
 use super::signal::{Entry, What};
 use super::table::Listener;
 use super::{Actions, Core, Flow, MAILBOX_SOFT};
@@ -19,6 +19,13 @@ use std::sync::Arc;
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 const NANOS_PER_MS: u64 = 1_000_000;
 
+/// Whether a message between two processes that are both looked after by a core may go without the home of the receiver, to which it is
+/// lent and where it has settled: nothing the sender sent earlier may still be on its way. What a sender that is at home here sent went
+/// through here; what one of the same home sent from there went ahead of it.
+fn may_meet(from: ProcessId, to: ProcessId, here: u8) -> bool {
+    from.home() == here || from.home() == to.home()
+}
+
 impl Core {
     /// Answers a request of the process that is loaded.
     pub(super) fn request(&mut self, id: ProcessId, request: Value, actions: &mut Actions) -> Flow {
@@ -30,7 +37,7 @@ impl Core {
             let message = format!("unknown request {}", heap.statics().symbol(symbol));
             return Flow::Raise(error(heap, Known::System, &message));
         };
-        if needs != 0 && !self.body(id).is_some_and(|body| body.policy.capabilities.allow(needs)) {
+        if !self.policy.capabilities.allow(needs) {
             let heap = &mut self.fiber.heap;
             let name = heap.statics().symbol(symbol).to_owned();
             return Flow::Raise(error(heap, Known::Denied, &name));
@@ -116,10 +123,7 @@ impl Core {
 
     /// The two items of a pair.
     fn pair(&mut self, value: Value, what: &str) -> Result<[Value; 2], Flow> {
-        match self.fiber.heap.fields_of_tuple(value).as_deref() {
-            Some([first, second]) => Ok([*first, *second]),
-            _ => Err(self.refuse(what, value)),
-        }
+        self.fiber.heap.pair(value).ok_or_else(|| self.refuse(what, value))
     }
 
     /// A number for the wait that begins.
@@ -264,12 +268,11 @@ impl Core {
             Err(flow) => return flow,
         };
         let parcel = self.fiber.heap.pack(&self.program, message);
-        // What is looked after here, and at home, is told at once; signals that are on the way to it would have come through here too.
-        if to.home() != self.settings.number || self.body(to).is_none() {
+        let own = self.settings.number;
+        let Some(body) = self.body(to).filter(|body| to.home() == own || body.settled && may_meet(id, to, own)) else {
             self.send(to, What::Message(parcel), actions);
             return Flow::Answer(Value::UNIT);
-        }
-        let Some(body) = self.body(to) else { return Flow::Answer(Value::UNIT) };
+        };
         let count = body.mailbox.len();
         if count < MAILBOX_SOFT.min(body.policy.mailbox) && !body.mailbox.is_full() {
             self.deliver(to, parcel);
@@ -329,7 +332,7 @@ impl Core {
                 Ok(pair) => pair,
                 Err(flow) => return flow,
             };
-        let Some(policy) = self.body(id).map(|body| body.policy.clone()) else { return Flow::After(Reply::GoOn) };
+        let policy = self.policy.clone();
         let narrowed = match self.narrowed(what, &policy) {
             Ok(narrowed) => narrowed,
             Err(flow) => return flow,
@@ -389,7 +392,7 @@ impl Core {
         if functions.is_empty() {
             return Flow::Answer(self.fiber.heap.list(&[]));
         }
-        let Some(policy) = self.body(id).map(|body| body.policy.clone()) else { return Flow::After(Reply::GoOn) };
+        let policy = self.policy.clone();
         let token = self.token(id);
         let count = functions.len();
         let mut results = vec![None; count];
@@ -562,10 +565,5 @@ impl Core {
             Entry::Gone => return self.registry.gone(process),
         };
         self.send(asker, What::Reply(token, reply), actions);
-    }
-
-    /// Whether a process waits, for the driver of a deadlock.
-    pub(crate) fn waits(&mut self, id: ProcessId) -> bool {
-        self.body(id).is_some_and(|body| matches!(body.state, State::Waiting(_)))
     }
 }

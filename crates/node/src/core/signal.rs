@@ -26,6 +26,8 @@ pub(crate) enum What {
     Cancel(Box<Ended>),
     /// A process it is linked with ended.
     Linked(ProcessId, Arc<Ended>),
+    /// The home answers [`What::Fence`].
+    Settled,
     /// It has children at these cores now, from a child that ended.
     Heir(u64),
     /// It has another parent.
@@ -36,6 +38,8 @@ pub(crate) enum What {
     // ---- for its home
     Listen(Listener),
     Unlisten(Listener),
+    /// It arrived where it was lent to.
+    Fence,
     /// It ended where it was lent to; the cores at which it spawned.
     Ended(Arc<Ended>, u64),
 

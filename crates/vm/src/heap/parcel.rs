@@ -10,6 +10,9 @@ use crate::value::{Kind, Value};
 
 const MOVED: u64 = 0xff;
 
+/// Room that most messages fit in.
+const FIRST_WORDS: usize = 12;
+
 /// A value on its way from one heap to another.
 #[derive(Clone, Debug)]
 pub struct Parcel {
@@ -22,6 +25,11 @@ impl Parcel {
     pub fn of(value: Value) -> Self {
         debug_assert!(!value.is_reference(), "a reference needs its object");
         Self { words: Vec::new(), root: value }
+    }
+
+    /// Whether it is this value, which is no reference.
+    pub fn is(&self, value: Value) -> bool {
+        self.root == value
     }
 
     /// The size in words.
@@ -41,7 +49,9 @@ impl Heap {
         if !root.is_reference() {
             return Parcel { words: Vec::new(), root };
         }
-        let mut packer = Packer { heap: &mut self.words, out: vec![0], undo: Vec::new() };
+        let mut out = Vec::with_capacity(FIRST_WORDS);
+        out.push(0);
+        let mut packer = Packer { heap: &mut self.words, out, undo: Vec::new() };
         let root = Value(packer.keep(root.0));
         let mut at = 1;
         while at < packer.out.len() {

@@ -42,10 +42,7 @@ pub(super) fn run(heap: &mut Heap, program: &Program, leaf: Leaf, args: &mut [Va
         Leaf::ValCompare => Ok(Value(heap.compare(args[0], args[1]) as i64 as u64)),
         Leaf::RecordNew(shape) => {
             let shape = Value::immediate(crate::value::Immediate::StaticShape, shape);
-            let mut words = Vec::with_capacity(args.len() + 1);
-            words.push(shape);
-            words.extend_from_slice(args);
-            Ok(heap.make(Kind::Record, &words))
+            Ok(heap.make_after(Kind::Record, &[shape], args))
         }
         Leaf::RecordSet(name) => heap.record_set(args[0], name, args[1]),
         Leaf::RecordMerge => heap.record_merge(args[0], args[1]),
@@ -53,7 +50,6 @@ pub(super) fn run(heap: &mut Heap, program: &Program, leaf: Leaf, args: &mut [Va
             let statics = heap.statics().clone();
             heap.record_without(args[0], statics.shape(shape))
         }
-        Leaf::LabelNew(name) => Ok(heap.label(name, args[0])),
         Leaf::MapNew => Ok(heap.map()),
         Leaf::MapGet => heap.map_get(args[0], args[1]).map(|found| found.unwrap_or(args[2])),
         Leaf::MapHas => heap.map_get(args[0], args[1]).map(|found| Value(u64::from(found.is_some()))),

@@ -86,6 +86,21 @@ pub(super) fn triple(stack: &mut [u64], base: usize, args: &Inst) -> [Value; 3] 
     unpack(*args).map(|packed| Value(operand(stack, base, packed)))
 }
 
+/// Puts `count` operands behind other words.
+#[inline]
+pub(super) fn push_operands(stack: &mut [u64], base: usize, args: &[Inst], count: usize, words: &mut Vec<u64>) {
+    let mut left = count;
+    for inst in args {
+        for packed in unpack(*inst) {
+            if left == 0 {
+                return;
+            }
+            words.push(operand(stack, base, packed));
+            left -= 1;
+        }
+    }
+}
+
 /// Copies `count` operands to the words from `to` on.
 #[inline]
 pub(super) fn copy_operands(stack: &mut [u64], base: usize, args: &[Inst], count: usize, to: usize) {

@@ -415,7 +415,8 @@ impl<'a> Emitter<'a> {
             }
             Op::LabelNew { name, payload } => {
                 let symbol = self.symbol(name);
-                self.leaf(block, at, Leaf::LabelNew(symbol), &[*payload]);
+                let payload = self.kept(*payload, 0);
+                self.result(block, at, |emitter, to| emitter.put(Opcode::MakeLabel, to, payload, 0, symbol));
             }
             Op::LabelIs { v, name } => {
                 let symbol = self.symbol(name);
