@@ -21,7 +21,7 @@ pub use doc::doc;
 pub use explain::{ExplainArgs, explain};
 pub use hash::{HashArgs, hash};
 pub(crate) use run::trace_text;
-pub use run::{RunArgs, RunOptions, run, run_file, run_project};
+pub use run::{ResumeArgs, RunArgs, RunOptions, resume, run, run_file, run_project};
 pub use test::{TestArgs, test};
 pub use verify::{VerifyArgs, verify};
 

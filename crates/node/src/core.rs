@@ -217,12 +217,7 @@ impl Core {
 
     /// Takes an event, and says what is to be done.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Actions) {
-        self.now = now;
-        if let Some(id) = self.asked_time.take() {
-            let time = self.fiber.heap.int(now.wall_ms);
-            self.fiber.resume(time);
-            self.put_back(id);
-        }
+        self.rest(now);
         match event {
             Event::Run => self.run(actions),
             Event::Signal(signal) => self.signal(signal, actions),
@@ -234,6 +229,16 @@ impl Core {
             Event::Deadlock => self.tell_deadlock(),
         }
         self.settle(actions);
+    }
+
+    /// Puts the process that asked for the time back, if there is one: then none is loaded.
+    pub(crate) fn rest(&mut self, now: Now) {
+        self.now = now;
+        if let Some(id) = self.asked_time.take() {
+            let time = self.fiber.heap.int(now.wall_ms);
+            self.fiber.resume(time);
+            self.put_back(id);
+        }
     }
 
     /// Takes the signals of this core to itself.

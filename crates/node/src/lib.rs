@@ -9,6 +9,7 @@ pub mod capability;
 pub mod core;
 pub mod host;
 pub mod ids;
+pub mod image;
 pub mod policy;
 pub mod scheduler;
 pub mod system;

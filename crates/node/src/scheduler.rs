@@ -4,7 +4,9 @@ use crate::capability::Capabilities;
 use crate::core::{Actions, Core, Event, Now, Settings};
 use crate::host::{Host, Streams};
 use crate::ids::{CORES_MAX, ProcessId};
+use crate::image;
 use crate::policy::Policy;
+use qualm_ir::wire::WireError;
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::parcel::Parcel;
@@ -48,6 +50,8 @@ pub struct Options {
     pub stop: Option<Arc<AtomicBool>>,
     /// What to run instead of the entry.
     pub begin: Option<Begin>,
+    /// Whether the program is to be saved when its fuel is used up.
+    pub save: bool,
 }
 
 /// A start in a state that an earlier program left. The function gives a pair: a value to show, and a list of cells, the state to keep.
@@ -76,6 +80,7 @@ impl Default for Options {
             streams: Streams::Process,
             stop: None,
             begin: None,
+            save: false,
         }
     }
 }
@@ -91,6 +96,8 @@ pub struct Report {
     pub output: String,
     /// What the main process came to, for a program that [begins](Begin) with it.
     pub state: Option<Parcel>,
+    /// The state of a program that was to be saved when its fuel was used up: what [`resume`] goes on with.
+    pub saved: Option<Vec<u8>>,
 }
 
 /// What the main process came to.
@@ -181,10 +188,53 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Panics
 /// If the program has no entry.
 pub fn run(program: Arc<Program>, options: Options) -> Report {
+    let policy = Policy::root(options.capabilities.clone(), options.limits, options.fuel);
+    let mut cores = make_cores(&program, &options);
+    cores[0].start(Arc::new(policy), options.begin.as_ref());
+    drive(cores, options)
+}
+
+/// Goes on with a program that was saved ([`Report::saved`]).
+///
+/// # Errors
+/// If the state is none of this program.
+pub fn resume(program: Arc<Program>, state: &[u8], mut options: Options) -> Result<Report, WireError> {
+    let policy = Policy::root(options.capabilities.clone(), options.limits, options.fuel);
+    let mut cores = make_cores(&program, &options);
+    let now = Now { nanos: 0, wall_ms: 0 };
+    let (first, args) = image::restore(state, &program, cores[0].settings.clone(), policy, now)?;
+    cores[0] = first;
+    options.args = args;
+    for core in &mut cores {
+        core.settings.args = options.args.clone().into();
+    }
+    Ok(drive(cores, options))
+}
+
+fn make_cores(program: &Arc<Program>, options: &Options) -> Vec<Core> {
     let workers = options.workers.clamp(1, CORES_MAX);
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    let args: Arc<[String]> = options.args.clone().into();
+    let make = |number| {
+        let settings = Settings {
+            number: number as u8,
+            cores: workers as u8,
+            slice: if workers == 1 { LONG_SLICE } else { SHORT_SLICE },
+            stress: options.stress,
+            seed,
+            args: args.clone(),
+            state_cells: options.begin.as_ref().map(|begin| begin.cells),
+            keeps: options.save,
+        };
+        Core::new(program.clone(), settings)
+    };
+    (0..workers).map(make).collect()
+}
+
+fn drive(mut cores: Vec<Core>, options: Options) -> Report {
     let shared = Shared {
         host: Host::new(options.streams),
-        inboxes: (0..workers).map(|_| Inbox::default()).collect(),
+        inboxes: cores.iter().map(|_| Inbox::default()).collect(),
         hungry: AtomicU64::new(0),
         idle: Mutex::default(),
         done: AtomicBool::new(false),
@@ -192,26 +242,7 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
         started: Instant::now(),
         ended: Mutex::new(None),
     };
-    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
-    let args: Arc<[String]> = options.args.into();
-    let policy = Arc::new(Policy::root(options.capabilities, options.limits, options.fuel));
-    let mut cores: Vec<Core> = (0..workers)
-        .map(|number| {
-            let settings = Settings {
-                number: number as u8,
-                cores: workers as u8,
-                slice: if workers == 1 { LONG_SLICE } else { SHORT_SLICE },
-                stress: options.stress,
-                seed,
-                args: args.clone(),
-                state_cells: options.begin.as_ref().map(|begin| begin.cells),
-                keeps: false,
-            };
-            Core::new(program.clone(), settings)
-        })
-        .collect();
     let (first, others) = cores.split_first_mut().expect("there is a worker");
-    first.start(policy, options.begin.as_ref());
     std::thread::scope(|scope| {
         // The calling thread runs a core too, so a program on one core starts no thread.
         for core in others {
@@ -219,11 +250,12 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
         }
         shared.work(first);
     });
+    let (end, state) = lock(&shared.ended).take().unwrap_or((End::Stopped, None));
+    let saved = (options.save && matches!(end, End::OutOfFuel)).then(|| shared.save(&mut cores, &options.args));
     shared.host.flush();
     let mut stats = Stats::default();
     cores.iter().for_each(|core| stats.add(&core.stats()));
-    let (end, state) = lock(&shared.ended).take().unwrap_or((End::Stopped, None));
-    Report { end, stats, output: shared.host.kept(), state }
+    Report { end, stats, output: shared.host.kept(), state, saved }
 }
 
 /// A thread that panics (an error of the machine itself) stops the others, which would wait for it for ever.
@@ -278,6 +310,27 @@ impl Shared {
             if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 lock(&self.ended).get_or_insert((End::Stopped, None));
                 self.finish();
+            }
+        }
+    }
+
+    /// The state of a program whose threads have stopped.
+    fn save(&self, cores: &mut [Core], args: &[String]) -> Vec<u8> {
+        let mut actions = Actions::default();
+        // What is on the way arrives first.
+        loop {
+            let mut any = false;
+            for core in cores.iter_mut() {
+                core.rest(self.now());
+                let events = std::mem::take(&mut *lock(&self.inboxes[usize::from(core.settings.number)].events));
+                for event in events {
+                    any = true;
+                    core.step(self.now(), event, &mut actions);
+                    self.carry_out(core, &mut actions);
+                }
+            }
+            if !any {
+                return image::save(cores, self.now(), args);
             }
         }
     }

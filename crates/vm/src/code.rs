@@ -11,10 +11,12 @@
 
 use crate::statics::Statics;
 use crate::value::Value;
+use qualm_ir::hash::{FunctionHash, function_hashes};
 use qualm_ir::module::Module;
 use qualm_ir::natives::Native;
 use qualm_ir::source::Span;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 /// What an instruction does. Operand conventions stand beside the arms in [`interp`](crate::interp).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -310,6 +312,32 @@ impl Code {
     }
 }
 
+/// Where a frame of a function can wait, and what of it lives: what a snapshot says of a frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    pub(crate) pc: u32,
+    /// The instruction of the module, counted through all blocks, or [`ENTRY`](Self::ENTRY).
+    pub(crate) op: u32,
+    /// The live registers, ascending.
+    pub(crate) regs: Vec<PointRegister>,
+}
+
+impl Point {
+    /// The entry of the function.
+    pub(crate) const ENTRY: u32 = u32::MAX;
+}
+
+/// A live register of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PointRegister {
+    pub(crate) is_val: bool,
+    pub(crate) is_float: bool,
+    /// Where it is, if it is anywhere.
+    pub(crate) slot: Option<u16>,
+    /// What it holds, if that is known.
+    pub(crate) constant: Option<u64>,
+}
+
 /// A module ready to run; shared by all fibers.
 #[derive(Debug)]
 pub struct Program {
@@ -318,12 +346,32 @@ pub struct Program {
     pub(crate) statics: Arc<Statics>,
     pub(crate) entry: Option<u32>,
     pub(crate) module: Module,
+    /// Made when the first snapshot is.
+    pub(crate) names: OnceLock<Names>,
+}
+
+/// What snapshots call things of a program.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// By function: its hash.
+    pub(crate) hashes: Vec<FunctionHash>,
+    pub(crate) numbers: HashMap<FunctionHash, u32>,
+    /// By function: where it can wait, ascending by `pc` and by `op`, the entry first.
+    pub(crate) points: Vec<Vec<Point>>,
 }
 
 impl Program {
     #[inline]
     pub(crate) fn code(&self, function: u32) -> &Code {
         &self.codes[function as usize]
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let hashes = function_hashes(&self.module);
+            let numbers = hashes.iter().zip(0..).map(|(hash, number)| (*hash, number)).collect();
+            Names { hashes, numbers, points: crate::load::points(&self.module) }
+        })
     }
 
     /// The tables values refer to.

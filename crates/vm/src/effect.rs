@@ -25,23 +25,23 @@ use crate::value::{Immediate, Kind, Value};
 /// `Await` step: apply the value to the arguments in the frame.
 pub(crate) const APPLY_REST: u32 = 0;
 /// `Await` step: a guard's answer; the frame holds the distance to the handler, the effect and its payload.
-const GUARD: u32 = 1;
+pub(crate) const GUARD: u32 = 1;
 /// `Await` step: the value of a clause of mode 1; the frame holds the distance to the handler.
-const CLAUSE: u32 = 2;
+pub(crate) const CLAUSE: u32 = 2;
 
 // Values of a handler frame.
 const GUARD_VALUE: usize = 0;
 pub(crate) const CLAUSE_VALUE: usize = 1;
 const DONE_VALUE: usize = 2;
-const MODE_VALUE: usize = 3;
+pub(crate) const MODE_VALUE: usize = 3;
 pub(crate) const EFFECTS_VALUE: usize = 4;
 /// The mode of a coroutine's boundary.
 pub(crate) const BOUNDARY_MODE: usize = 3;
 
 // Flags of a continuation.
-const USED: i64 = 1;
+pub(crate) const USED: i64 = 1;
 /// The boundary of a coroutine is among its frames.
-const CROSSES: i64 = 2;
+pub(crate) const CROSSES: i64 = 2;
 
 impl Fiber {
     /// Runs `body` under a handler; the handled value goes to the top frame.

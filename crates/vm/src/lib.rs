@@ -18,6 +18,7 @@ mod interp;
 pub mod load;
 mod natives;
 pub mod parked;
+pub mod snapshot;
 mod stack;
 pub mod statics;
 pub mod value;

@@ -4,18 +4,26 @@ mod borrows;
 mod emit;
 mod slots;
 
-use crate::code::{Code, Leaf, Program};
+use crate::code::{Code, Leaf, Point, Program};
 use crate::statics::Statics;
 use qualm_ir::module::Module;
 use qualm_ir::op::FieldRef;
 use qualm_ir::verify::Verified;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Makes a program of a module.
 pub fn load(module: Verified<Module>) -> Program {
+    load_with(module, &[])
+}
+
+/// Makes a program of a module; its values may hold these symbols too, which no function of it spells.
+pub fn load_with(module: Verified<Module>, symbols: &[Arc<str>]) -> Program {
     let module = module.into_inner();
     let mut tables = Tables::default();
+    for name in symbols {
+        tables.statics.add_symbol(name);
+    }
     for op in module.functions.iter().flat_map(|function| &function.blocks).flat_map(|block| &block.ops) {
         for field in op.fields() {
             match field {
@@ -40,7 +48,15 @@ pub fn load(module: Verified<Module>) -> Program {
         statics: Arc::new(tables.statics),
         entry: module.entry.map(|index| index.0),
         module,
+        names: OnceLock::new(),
     }
+}
+
+/// Where the frames of each function can wait.
+pub(crate) fn points(module: &Module) -> Vec<Vec<Point>> {
+    let mut tables = Tables::default();
+    let borrows = borrows::Borrows::of(module);
+    (0..module.functions.len()).map(|index| emit::Emitter::new(module, index, &borrows, &mut tables).points()).collect()
 }
 
 /// What all functions of a program share while it is loaded.

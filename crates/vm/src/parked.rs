@@ -65,6 +65,29 @@ impl Parked {
         Self { memory: Memory::None, top: 0, live: 0, then: Then::Idle, fuel_used: 0 }
     }
 
+    /// Its frames, where the top one is, its objects.
+    pub(crate) fn parts(&self) -> (&[u64], usize, &[u64]) {
+        const NO_FRAMES: &[u64] = &[0, 0];
+        match &self.memory {
+            Memory::None => panic!("the fiber is elsewhere"),
+            Memory::Fresh(words) => (NO_FRAMES, 0, words),
+            Memory::Small(words, end) => {
+                let (frames, objects) = words.split_at(*end as usize);
+                (frames, self.top as usize, objects)
+            }
+            Memory::Large(large) => (&large.stack[..large.end], self.top as usize, &large.heap),
+        }
+    }
+
+    /// A fiber of frames and objects.
+    pub(crate) fn of_parts(frames: &[u64], top: usize, objects: &[u64], then: Then, fuel_used: u64) -> Self {
+        let mut words = Vec::with_capacity(frames.len() + objects.len());
+        words.extend_from_slice(frames);
+        words.extend_from_slice(objects);
+        let live = objects.len() as u32;
+        Self { memory: Memory::Small(words, frames.len() as u32), top: top as u32, live, then, fuel_used }
+    }
+
     /// Whether it waits for the answer to a request.
     pub fn waits(&self) -> bool {
         self.then == Then::Wait

@@ -11,6 +11,8 @@ macro_rules! known_symbols {
         #[allow(missing_docs, reason = "each is the label of that name")]
         pub enum Known { $( $name ),* }
 
+        const ALL_KNOWN: &[Known] = &[ $( Known::$name ),* ];
+
         const KNOWN: &[&str] = &[ $( known_symbols!(@text $name $($text)?) ),* ];
     };
     (@text $name:ident) => { stringify!($name) };
@@ -25,6 +27,11 @@ known_symbols! {
 }
 
 impl Known {
+    /// The label with this symbol number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        ALL_KNOWN.get(number as usize).copied()
+    }
+
     /// The symbol number.
     pub fn number(self) -> u32 {
         self as u32
@@ -127,6 +134,10 @@ impl Statics {
 
     pub(crate) fn text(&self, number: u32) -> &StaticText {
         &self.texts[number as usize]
+    }
+
+    pub(crate) fn find_text(&self, text: &str) -> Option<u32> {
+        self.text_numbers.get(text).copied()
     }
 
     pub(crate) fn find_shape(&self, names: &[u32]) -> Option<u32> {

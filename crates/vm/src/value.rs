@@ -188,6 +188,11 @@ impl Value {
         }
     }
 
+    /// The order of handles among themselves, as keys of maps have it.
+    pub const fn order_word(self) -> u64 {
+        self.0
+    }
+
     /// An integer, if 63 bits hold it.
     #[inline]
     pub const fn small_int(value: i64) -> Option<Self> {

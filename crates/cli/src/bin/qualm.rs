@@ -20,6 +20,8 @@ struct Qualm {
 enum Command {
     /// Run a program on all cores
     Run(commands::RunArgs),
+    /// Go on with a program that `run --stop-after` saved
+    Resume(commands::ResumeArgs),
     /// Report what is wrong with a program without running it
     Check(commands::CheckArgs),
     /// Translate a program to a binary module
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     };
     ExitCode::from(match parsed.command {
         Command::Run(args) => commands::run(args),
+        Command::Resume(args) => commands::resume(args),
         Command::Check(args) => commands::check(&args),
         Command::Asm(args) => commands::asm(&args),
         Command::Dis(args) => commands::dis(&args),

@@ -7,12 +7,15 @@ use clap::Args;
 use qualm_ir::diagnostic::excerpt;
 use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
+use qualm_ir::verify::verify;
 use qualm_node::capability::Capabilities;
+use qualm_node::image::Image;
 use qualm_node::scheduler::{self, End, Report, Stats};
 use qualm_passerine::is_standard;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::Stress;
-use qualm_vm::load::load;
+use qualm_vm::load::{load, load_with};
+use qualm_vm::snapshot::Decoder;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -52,8 +55,17 @@ pub struct RunOptions {
     #[arg(long, value_name = "MIB")]
     memory: Option<usize>,
     /// Threads that run processes [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+    /// Stop the whole program after this many function entries and save it (needs --save); `qualm resume` goes on with it
+    #[arg(long, value_name = "FUEL", requires = "save", conflicts_with = "fuel")]
+    stop_after: Option<u64>,
+    /// The file to save it to
+    #[arg(long, value_name = "FILE", requires = "stop_after")]
+    save: Option<PathBuf>,
+    /// Seed of the program's random numbers [default: a new one each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// What executes the program
     #[arg(long, default_value = "interp", value_parser = ["interp"])]
     tier: String,
@@ -68,6 +80,51 @@ pub struct RunOptions {
 /// `qualm run`
 pub fn run(args: RunArgs) -> u8 {
     run_file(&args.file, &args.options, args.args)
+}
+
+/// Arguments of `qualm resume`.
+#[derive(Args, Debug)]
+pub struct ResumeArgs {
+    /// A program that was saved with `qualm run --save`
+    file: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// `qualm resume`
+pub fn resume(args: ResumeArgs) -> u8 {
+    let (file, options) = (&args.file, &args.options);
+    let refuse = |problem: String| {
+        complain(&format!("{}: {problem}\n", file.display()));
+        status::INVALID
+    };
+    let capabilities = match granted(options) {
+        Ok(capabilities) => capabilities,
+        Err(code) => return code,
+    };
+    let image = match std::fs::read(file) {
+        Ok(bytes) => Image::from_bytes(&bytes),
+        Err(error) => return refuse(error.to_string()),
+    };
+    let (module, state) = match image {
+        Ok(image) => (image.module, image.state),
+        Err(error) => return refuse(error.to_string()),
+    };
+    let symbols = match Decoder::symbols(&state) {
+        Ok(symbols) => symbols,
+        Err(error) => return refuse(format!("in the state, {error}")),
+    };
+    let program = match verify(module) {
+        Ok(module) => Arc::new(load_with(module, &symbols)),
+        Err(errors) => {
+            let first = errors.first().map_or_else(String::new, ToString::to_string);
+            return refuse(format!("in the code, {first}"));
+        }
+    };
+    match scheduler::resume(program.clone(), &state, run_settings(options, capabilities, Vec::new())) {
+        Ok(report) => conclude(program.module(), options, report),
+        Err(error) => refuse(format!("in the state, {error}")),
+    }
 }
 
 /// Runs a project. What it asks for in its manifest must have been granted; at a terminal the user is asked.
@@ -141,32 +198,35 @@ fn run_with(file: &Path, options: &RunOptions, capabilities: Capabilities, args:
         return status::INVALID;
     }
     let program = Arc::new(load(module));
+    let report = scheduler::run(program.clone(), run_settings(options, capabilities, args));
+    conclude(program.module(), options, report)
+}
+
+fn run_settings(options: &RunOptions, capabilities: Capabilities, args: Vec<String>) -> scheduler::Options {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let words_per_mib = (1 << 20) / size_of::<u64>();
     let mut limits = Limits::default();
     if let Some(memory) = options.memory {
         limits.memory_words = memory.saturating_mul(words_per_mib);
     }
-    let report = scheduler::run(
-        program.clone(),
-        scheduler::Options {
-            workers: options.workers.map_or_else(cores, usize::from),
-            fuel: options.fuel,
-            limits,
-            capabilities,
-            args,
-            stress: match options.stress {
-                None => Stress::None,
-                Some(StressMode::Collect) => Stress::Collect,
-                Some(StressMode::Copy) => Stress::Copy,
-            },
-            ..scheduler::Options::default()
+    scheduler::Options {
+        workers: options.workers.map_or_else(cores, usize::from),
+        fuel: options.stop_after.or(options.fuel),
+        limits,
+        capabilities,
+        args,
+        stress: match options.stress {
+            None => Stress::None,
+            Some(StressMode::Collect) => Stress::Collect,
+            Some(StressMode::Copy) => Stress::Copy,
         },
-    );
-    conclude(program.module(), options, &report)
+        seed: options.seed,
+        save: options.save.is_some(),
+        ..scheduler::Options::default()
+    }
 }
 
-fn conclude(module: &Module, options: &RunOptions, report: &Report) -> u8 {
+fn conclude(module: &Module, options: &RunOptions, mut report: Report) -> u8 {
     let code = match &report.end {
         End::Value(value) => {
             if options.value {
@@ -178,6 +238,7 @@ fn conclude(module: &Module, options: &RunOptions, report: &Report) -> u8 {
             complain(&trace_text(module, trace, *left_out, message));
             if message.starts_with("Denied error") { status::STOPPED } else { status::UNCAUGHT }
         }
+        End::OutOfFuel if options.save.is_some() => save(module, options, report.saved.take().unwrap_or_default()),
         End::OutOfFuel => {
             complain("stopped: the fuel is used up (--fuel)\n");
             status::STOPPED
@@ -195,6 +256,25 @@ fn conclude(module: &Module, options: &RunOptions, report: &Report) -> u8 {
         complain(&stats_text(&report.stats));
     }
     code
+}
+
+/// Writes a program that was stopped to its file: first beside it, so that there is never half a file.
+fn save(module: &Module, options: &RunOptions, state: Vec<u8>) -> u8 {
+    let (Some(file), Some(fuel)) = (&options.save, options.stop_after) else { return status::STOPPED };
+    let image = Image { module: module.clone(), state };
+    let hash = image.hash();
+    let beside = file.with_extension("part");
+    let written = std::fs::write(&beside, image.to_bytes()).and_then(|()| std::fs::rename(&beside, file));
+    match written {
+        Ok(()) => {
+            complain(&format!("stopped after {fuel} function entries, saved to {} (state {hash})\n", file.display()));
+            status::OK
+        }
+        Err(error) => {
+            complain(&format!("{}: {error}\n", file.display()));
+            status::STOPPED
+        }
+    }
 }
 
 /// Messages with large values in them are cut after so many characters.

@@ -160,14 +160,22 @@ impl Table {
         (slot.parent, slot.next, slot.previous) = (parent, next, NONE);
     }
 
-    /// All processes that have not ended, in the order of their places.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ProcessId> + '_ {
+    /// Puts a process at the place of its handle, which is the next free one.
+    pub(crate) fn restore(&mut self, id: ProcessId, parent: ProcessId, place: Place) {
+        let index = self.slots.len() as u32;
+        debug_assert_eq!(index as usize, id.index(), "processes come back in the order of their places");
+        let next = if id == ProcessId::MAIN { NONE } else { self.families.insert(parent, index).unwrap_or(NONE) };
+        if next != NONE {
+            self.slots[next as usize].previous = index;
+        }
+        self.slots.push(Slot { generation: 0, next, previous: NONE, parent, place, listeners: Vec::new() });
+    }
+
+    /// All places that are taken.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (ProcessId, &Slot)> {
         let home = self.home;
-        let live = |slot: &Slot| matches!(slot.place, Place::Here(_) | Place::Lent(_));
-        (0..)
-            .zip(&self.slots)
-            .filter(move |(_, slot)| live(slot))
-            .map(move |(at, slot)| ProcessId::new(home, at, slot.generation))
+        let taken = (0..).zip(&self.slots).filter(|(_, slot)| !slot.is_free());
+        taken.map(move |(at, slot)| (ProcessId::new(home, at, slot.generation), slot))
     }
 }
 

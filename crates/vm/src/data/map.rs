@@ -11,9 +11,9 @@ use crate::value::{Kind, Value};
 use std::cmp::Ordering;
 
 /// Least keys of a node other than the root, plus one.
-const HALF: usize = 8;
+pub(crate) const HALF: usize = 8;
 /// Most keys of a node: two steps of a search that parts the keys in four.
-const KEYS_MAX: usize = 2 * HALF - 1;
+pub(crate) const KEYS_MAX: usize = 2 * HALF - 1;
 /// What the places of keys that are not there hold: above every small integer.
 const NO_KEY: Value = Value::index(usize::MAX >> 2);
 /// Payload words of a leaf: count, pairs.
@@ -44,6 +44,28 @@ fn small_keys_below(fields: &[u64; LEAF_WORDS], key: Value) -> Option<usize> {
 struct Node(usize);
 
 impl Heap {
+    /// The pairs of a node, and its children if it has any.
+    pub(crate) fn map_node_parts(payload: &[u64]) -> (&[u64], Option<&[u64]>) {
+        let count = Value(payload[0]).as_small_int().unwrap_or(0) as usize;
+        let children = (payload.len() > LEAF_WORDS).then(|| &payload[child_field(0)..=child_field(count)]);
+        (&payload[key_field(0)..key_field(count)], children)
+    }
+
+    /// The payload of a node of these pairs and children.
+    pub(crate) fn map_node_of(pairs: &[u64], children: &[u64]) -> Vec<u64> {
+        let words = if children.is_empty() { LEAF_WORDS } else { INNER_WORDS };
+        let mut payload = vec![Value::UNIT.0; words];
+        payload[0] = Value::index(pairs.len() / 2).0;
+        for at in 0..KEYS_MAX {
+            payload[key_field(at)] = NO_KEY.0;
+        }
+        payload[key_field(0)..key_field(0) + pairs.len()].copy_from_slice(pairs);
+        for (at, child) in children.iter().enumerate() {
+            payload[child_field(at)] = *child;
+        }
+        payload
+    }
+
     /// An empty map.
     pub fn map(&mut self) -> Value {
         self.make(Kind::Map, &[Value::UNIT, Value::index(0)])

@@ -37,6 +37,14 @@ impl Parcel {
         self.words.len()
     }
 
+    pub(crate) fn parts(&self) -> (&[u64], Value) {
+        (&self.words, self.root)
+    }
+
+    pub(crate) fn of_parts(words: Vec<u64>, root: Value) -> Self {
+        Self { words, root }
+    }
+
     /// Its objects, of which a heap of their own could be made, and its value.
     pub(crate) fn into_parts(self) -> (Vec<u64>, Value) {
         (self.words, self.root)

@@ -7,6 +7,7 @@ mod cells;
 mod control;
 mod fold;
 mod operands;
+mod points;
 
 use super::Tables;
 use super::borrows::Borrows;
@@ -59,6 +60,8 @@ pub(super) struct Emitter<'a> {
     /// Registers that die at the current instruction.
     dying: Vec<Reg>,
     live_after: Option<Vec<u16>>,
+    /// Where frames of the function can wait, if that is wanted.
+    points: Option<points::Points>,
 }
 
 enum Patch {
@@ -97,20 +100,12 @@ impl<'a> Emitter<'a> {
             patches: Vec::new(),
             dying: Vec::new(),
             live_after: None,
+            points: None,
         }
     }
 
     pub(super) fn run(mut self) -> Code {
-        self.fold();
-        self.slots = self.assign_slots();
-        let param_slots: Vec<u16> = self.val_slots((0..self.function.signature.params.len() as u32).map(Reg));
-        self.live.push((0, param_slots.into()));
-        self.put(Opcode::Enter, 0, 0, 0, 0);
-        let mut op_count = 0;
-        for block in 0..self.function.blocks.len() {
-            self.block(block, &mut op_count);
-        }
-        self.patch();
+        self.emit();
         Code::new(
             self.insts,
             self.words,
@@ -122,6 +117,20 @@ impl<'a> Emitter<'a> {
             self.spans,
             self.function.debug.name.clone(),
         )
+    }
+
+    fn emit(&mut self) {
+        self.fold();
+        self.slots = self.assign_slots();
+        self.begin_points();
+        let param_slots: Vec<u16> = self.val_slots((0..self.function.signature.params.len() as u32).map(Reg));
+        self.live.push((0, param_slots.into()));
+        self.put(Opcode::Enter, 0, 0, 0, 0);
+        let mut op_count = 0;
+        for block in 0..self.function.blocks.len() {
+            self.block(block, &mut op_count);
+        }
+        self.patch();
     }
 
     fn assign_slots(&self) -> Slots {
@@ -154,6 +163,7 @@ impl<'a> Emitter<'a> {
             if let Some(span) = self.function.debug.span(*op_count) {
                 self.spans.push((self.insts.len() as u32, span));
             }
+            self.begin_op(block, at, *op_count);
             *op_count += 1;
             self.dying = dying;
             self.live_after = live_after;

@@ -144,7 +144,7 @@ fn next_item(fiber: &mut Fiber, program: &Program, so_far: Option<Value>) -> Nex
     put(fiber, INDEX, Value::index(index as usize + 1));
     let item = match (fiber.heap.may_write(seq), fiber.heap.as_list(seq)) {
         // Nobody else sees this list and nobody reads the item again: it moves.
-        (true, Some(list)) => Value(fiber.heap.words[list.item(index as usize)]),
+        (true, Some(list)) => Value(std::mem::replace(&mut fiber.heap.words[list.item(index as usize)], Value::UNIT.0)),
         _ => match fiber.heap.seq_get(seq, index) {
             Ok(item) => item,
             Err(failure) => return fail_below(fiber, failure),

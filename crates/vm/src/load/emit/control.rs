@@ -128,9 +128,7 @@ impl Emitter<'_> {
                 if self.words.len() > 255 {
                     self.put(Opcode::Truth, SCRATCH + 1, v, 0, role);
                     let pc = self.insts.len() - 1;
-                    if let Some(live) = self.live_after.take() {
-                        self.live.push((pc as u32, live.into()));
-                    }
+                    self.waits(pc);
                     return self
                         .branch(block, yes, no, |emitter| emitter.put(Opcode::BranchUnless, SCRATCH + 1, 0, 0, 0));
                 }

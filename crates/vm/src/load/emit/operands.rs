@@ -62,6 +62,7 @@ impl Emitter<'_> {
     pub(super) fn waits(&mut self, pc: usize) {
         if let Some(live) = self.live_after.take() {
             self.live.push((pc as u32, live.into()));
+            self.note_point(pc);
         }
     }
 
