@@ -12,7 +12,15 @@ use qualm_ir::source::SourceMap;
 use qualm_ir::verify::{Verified, verify};
 use qualm_ir::{binary, text};
 use qualm_passerine::{Lowering, NoFiles, check, compile, compile_with};
+use qualm_node::capability::Capabilities;
+use qualm_node::image::Image;
+use qualm_node::policy::Policy;
+use qualm_node::simulator::{Simulated, Simulator};
+use qualm_vm::fiber::Limits;
 use qualm_vm::heap::Stress;
+use qualm_vm::load::load_with;
+use qualm_vm::snapshot::Decoder;
+use std::sync::Arc;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "decode", run: decode, input: binary_input },
     Target { name: "assembly", run: assembly, input: |rng, seeds| mutated(rng, &seeds.assembly) },
     Target { name: "verify", run: generated, input: |rng, _| rng.u64(..).to_le_bytes().to_vec() },
+    Target { name: "image", run: image, input: image_input },
     Target { name: "passerine", run: passerine, input: |rng, seeds| mutated(rng, &seeds.passerine) },
 ];
 
@@ -104,6 +113,50 @@ fn agree(module: Verified<Module>) {
             assert_eq!(plain, other, "{stress:?} changes nothing");
         }
     }
+}
+
+/// Steps a fuzzed image may take.
+const STEPS: u64 = 300;
+
+fn policy() -> Policy {
+    Policy::root(Capabilities::script(), Limits { memory_words: 1 << 18 }, Some(FUEL)).with_fibers(50)
+}
+
+/// A program whose every part is the machine's business can be saved anywhere, has one spelling and goes on; what is no image is refused.
+fn image(bytes: &[u8]) {
+    let Ok(image) = Image::from_bytes(bytes) else { return };
+    assert_eq!(image.to_bytes(), bytes, "an image has one spelling");
+    let (Ok(module), Ok(symbols)) = (verify(image.module), Decoder::symbols(&image.state)) else { return };
+    let program = Arc::new(load_with(module, &symbols));
+    let Ok(mut restored) = Simulator::resume(&program, &image.state, policy(), 2, 1) else { return };
+    assert_eq!(restored.save(), image.state, "a state has one spelling");
+    if matches!(restored.run(STEPS), Simulated::OutOfSteps) {
+        restored.save();
+    }
+}
+
+/// The image of a program that was stopped somewhere, mutated or not.
+fn image_input(rng: &mut Rng, seeds: &Seeds) -> Vec<u8> {
+    let module = if seeds.passerine.is_empty() || rng.bool() {
+        verify(generate::module(rng.u64(..))).ok()
+    } else {
+        let seed = &seeds.passerine[rng.usize(0..seeds.passerine.len())];
+        compile("seed.pn", &String::from_utf8_lossy(seed), &mut NoFiles).module.ok().and_then(|module| verify(module).ok())
+    };
+    let Some(module) = module.filter(|module| module.get().entry.is_some()) else { return Vec::new() };
+    let code = module.get().clone();
+    let program = Arc::new(load_with(module, &[]));
+    let mut simulator = Simulator::start(&program, policy(), rng.u8(1..4), rng.u64(..));
+    if !matches!(simulator.run(rng.u64(0..60)), Simulated::OutOfSteps) {
+        return Vec::new();
+    }
+    let mut state = simulator.save();
+    if rng.u8(..) > 40 {
+        for _ in 0..rng.usize(1..4) {
+            mutate_bytes(rng, &mut state);
+        }
+    }
+    Image { module: code, state }.to_bytes()
 }
 
 /// A program compiles to a module that keeps every rule, or is refused with a place; and it runs.

@@ -133,7 +133,10 @@ pub struct Core {
     /// The policy of the process that is loaded, or was.
     policy: Arc<Policy>,
     pub(crate) rng: fastrand::Rng,
-    pub(crate) references: i64,
+    /// The last number it gave to a monitor; each core has its own, apart by the number of cores.
+    references: i64,
+    /// Numbers below this were given before the program was saved.
+    pub(crate) references_from: i64,
     now: Now,
     fuel: u64,
     ended: u64,
@@ -171,7 +174,8 @@ impl Core {
             unit: Arc::new(Ended::Value(Parcel::of(Value::UNIT))),
             policy: Arc::new(Policy::root(Capabilities::none(), limits, None)),
             rng: fastrand::Rng::with_seed(settings.seed.wrapping_add(u64::from(settings.number))),
-            references: i64::from(settings.number),
+            references: i64::from(settings.number) - i64::from(settings.cores),
+            references_from: 0,
             now: Now { nanos: 0, wall_ms: 0 },
             fuel: 0,
             ended: 0,
@@ -193,6 +197,20 @@ impl Core {
         }
         let parked = fiber.park(&self.program);
         self.add_process(ProcessId::MAIN, None, parked, policy);
+    }
+
+    /// A number that no monitor had.
+    pub(crate) fn next_reference(&mut self) -> i64 {
+        let (cores, own) = (i64::from(self.settings.cores), i64::from(self.settings.number));
+        let from = self.references_from.div_euclid(cores) * cores + own;
+        let from = if from < self.references_from { from + cores } else { from };
+        self.references = from.max(self.references + cores);
+        self.references
+    }
+
+    /// No monitor here had this number or a higher one.
+    pub(crate) fn references_end(&self) -> i64 {
+        self.references_from.max(self.references + 1)
     }
 
     /// Whether a process is ready to run.

@@ -200,8 +200,8 @@ fn write_all(
             }
         }
     }
-    let references = cores.iter().map(|core| core.references).max().unwrap_or(0);
-    out.out().signed(references.max(0));
+    let references = cores.iter().map(Core::references_end).max().unwrap_or(0);
+    out.out().unsigned(references.max(0) as u64);
     let number = |id: ProcessId| numbers.get(&word(id)).copied().unwrap_or(0);
     let registry = &cores[0].registry;
     let names: Vec<_> = registry.names().collect();
@@ -428,7 +428,7 @@ pub fn restore(
         restored.process(&mut input, number)?;
     }
     restored.settle(&mut input)?;
-    let references = input.input().signed()?;
+    let references = restored.references(input.input())?;
     for _ in 0..input.input().count(TEXT_MAX, "the number of names")? {
         let name = input.input().text(TEXT_MAX, "a name")?.to_owned();
         let id = restored.id(input.input())?;
@@ -444,7 +444,7 @@ pub fn restore(
         }
     }
     input.finish()?;
-    core.references = references;
+    core.references_from = references;
     Ok((core, args))
 }
 
@@ -512,6 +512,10 @@ impl Restored<'_> {
             return input.error("a process has a number from 1");
         }
         Ok(ProcessId::new(0, number as u32 - 1, 0))
+    }
+
+    fn references(&self, input: &mut Reader<'_>) -> Read<i64> {
+        input.at_most(i64::MAX as usize >> 1, "the number of monitors").map(|number| number as i64)
     }
 
     fn listen(&mut self, id: ProcessId, listener: Listener) {

@@ -12,4 +12,5 @@ pub mod ids;
 pub mod image;
 pub mod policy;
 pub mod scheduler;
+pub mod simulator;
 pub mod system;

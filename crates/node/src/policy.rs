@@ -42,6 +42,11 @@ impl Policy {
         Self { capabilities, limits, mailbox: MAILBOX_MAX, fuel, fibers: None, parent: None }
     }
 
+    /// The same with at most so many processes.
+    pub fn with_fibers(self, most: u64) -> Self {
+        Self { fibers: Some(AtomicI64::new(i64::try_from(most).unwrap_or(i64::MAX))), ..self }
+    }
+
     /// A policy that allows less.
     pub fn narrowed(self: &Arc<Self>, capabilities: Capabilities, quotas: Quotas) -> Self {
         let counter = |most: Option<u64>| most.map(|most| AtomicI64::new(i64::try_from(most).unwrap_or(i64::MAX)));

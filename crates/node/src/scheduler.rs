@@ -136,7 +136,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         let (sum, heap) = (&mut self.heap, &other.heap);
         self.fuel += other.fuel;
         self.processes += other.processes;
@@ -203,10 +203,12 @@ pub fn resume(program: Arc<Program>, state: &[u8], mut options: Options) -> Resu
     let mut cores = make_cores(&program, &options);
     let now = Now { nanos: 0, wall_ms: 0 };
     let (first, args) = image::restore(state, &program, cores[0].settings.clone(), policy, now)?;
+    let references = first.references_from;
     cores[0] = first;
     options.args = args;
     for core in &mut cores {
         core.settings.args = options.args.clone().into();
+        core.references_from = references;
     }
     Ok(drive(cores, options))
 }

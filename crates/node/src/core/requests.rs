@@ -483,8 +483,7 @@ impl Core {
             Ok(of) => of,
             Err(flow) => return flow,
         };
-        self.references += i64::from(self.settings.cores);
-        let reference = self.references;
+        let reference = self.next_reference();
         self.send(of, What::Listen(Listener::Monitor(id, reference)), actions);
         Flow::Answer(self.fiber.heap.int(reference))
     }
