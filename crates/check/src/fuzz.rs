@@ -11,11 +11,11 @@ use qualm_ir::module::Module;
 use qualm_ir::source::SourceMap;
 use qualm_ir::verify::{Verified, verify};
 use qualm_ir::{binary, text};
-use qualm_passerine::{Lowering, NoFiles, check, compile, compile_with};
 use qualm_node::capability::Capabilities;
 use qualm_node::image::Image;
 use qualm_node::policy::Policy;
 use qualm_node::simulator::{Simulated, Simulator};
+use qualm_passerine::{Lowering, NoFiles, check, compile, compile_with};
 use qualm_vm::fiber::Limits;
 use qualm_vm::heap::Stress;
 use qualm_vm::load::load_with;
@@ -141,7 +141,10 @@ fn image_input(rng: &mut Rng, seeds: &Seeds) -> Vec<u8> {
         verify(generate::module(rng.u64(..))).ok()
     } else {
         let seed = &seeds.passerine[rng.usize(0..seeds.passerine.len())];
-        compile("seed.pn", &String::from_utf8_lossy(seed), &mut NoFiles).module.ok().and_then(|module| verify(module).ok())
+        compile("seed.pn", &String::from_utf8_lossy(seed), &mut NoFiles)
+            .module
+            .ok()
+            .and_then(|module| verify(module).ok())
     };
     let Some(module) = module.filter(|module| module.get().entry.is_some()) else { return Vec::new() };
     let code = module.get().clone();

@@ -7,7 +7,21 @@ macro_rules! modules {
     };
 }
 
-modules!["fibers", "format", "iter", "json", "lists", "maps", "math", "set", "strings", "system", "testing"];
+modules![
+    "fibers",
+    "format",
+    "iter",
+    "json",
+    "lists",
+    "maps",
+    "math",
+    "processes",
+    "set",
+    "strings",
+    "supervisor",
+    "system",
+    "testing"
+];
 
 /// What the paths of standard modules start with; no file has such a path.
 const SCHEME: &str = "std:";
