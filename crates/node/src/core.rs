@@ -15,6 +15,7 @@
 //!                      └──────────────────── message, time, reply ────────────────────────┘
 //! ```
 
+mod asks;
 mod ends;
 pub(crate) mod process;
 pub(crate) mod registry;
@@ -83,6 +84,8 @@ pub struct Actions {
     pub signals: Vec<(u8, Signal)>,
     /// Requests of the world, each with who asks and which of its waits it is.
     pub asks: Vec<(ProcessId, u32, Ask)>,
+    /// Processes that ended and may have held something of the world.
+    pub gone: Vec<ProcessId>,
     /// The program is over.
     pub end: Option<(End, Option<Parcel>)>,
 }
@@ -296,6 +299,7 @@ impl Core {
             policy,
             spawned_at: 0,
             settled: false,
+            holds: false,
         };
         let id = self.table.add(parent, listener, Box::new(body))?;
         self.ready.push_back(id);
@@ -524,6 +528,7 @@ impl Core {
             | What::Member(..)
             | What::Cancel(_)
             | What::Linked(..)
+            | What::Holds
             | What::Settled
             | What::Heir(_)
             | What::Adopted(_)
@@ -538,8 +543,14 @@ impl Core {
             actions.signals.push((*core, Signal { to, what }));
             return;
         }
-        let Some(body) = self.body(to) else { return };
+        let Some(body) = self.body(to) else {
+            if matches!(what, What::Holds | What::Reply(_, Reply::World(_))) {
+                actions.gone.push(to);
+            }
+            return;
+        };
         match what {
+            What::Holds => body.holds = true,
             What::Message(message) => self.deliver(to, message),
             What::Reply(token, reply) => {
                 if body.token == token && matches!(body.state, State::Waiting(Wait::Reply)) {

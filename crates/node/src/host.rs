@@ -1,6 +1,5 @@
-//! The outside world of a program: streams, environment, files. Everything here may block.
+//! The streams of a program.
 
-use crate::system::{Answer, Ask, Plain, Trouble};
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -73,21 +72,17 @@ impl Host {
         }
     }
 
-    /// Answers a request.
-    pub fn answer(&self, ask: Ask) -> Answer {
-        match ask {
-            Ask::ReadLine => Answer::MaybeText(self.read_line()),
-            Ask::Env(name) => {
-                let known = !name.is_empty() && !name.contains(['=', '\0']);
-                Answer::MaybeText(if known { std::env::var(name).ok() } else { None })
-            }
-            Ask::ReadFile(path) => result(&path, std::fs::read_to_string(&path).map(Plain::Text)),
-            Ask::WriteFile(path, text) => result(&path, std::fs::write(&path, text).map(|()| Plain::Unit)),
-            Ask::ListDir(path) => result(&path, list_dir(&path).map(Plain::Texts)),
+    /// Takes what is for standard error; output before it is written first.
+    pub fn write_error(&self, text: &str) {
+        if self.streams == Streams::Kept {
+            return self.write(text.as_bytes());
         }
+        self.flush();
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
-    fn read_line(&self) -> Option<String> {
+    /// The next line of standard input; blocks.
+    pub fn read_line(&self) -> Option<String> {
         if self.streams == Streams::Kept {
             return None;
         }
@@ -105,17 +100,4 @@ impl Host {
         }
         Some(String::from_utf8_lossy(&line).into_owned())
     }
-}
-
-fn list_dir(path: &str) -> std::io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn result(path: &str, outcome: std::io::Result<Plain>) -> Answer {
-    Answer::Result(outcome.map_err(|error| Trouble::of(path, &error)))
 }

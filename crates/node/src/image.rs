@@ -3,7 +3,6 @@
 //! Processes are numbered in the order of their handles, so that a map with handles as keys stays in order when they become other handles.
 //! Times are written as what is left of them. Randomness is not part of an image: a program that goes on gets a new seed.
 
-use crate::capability::Capabilities;
 use crate::core::process::{Body, Ended, Group, Mailbox, Reply, State, Wait};
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now, Settings};
@@ -232,7 +231,7 @@ fn write_policy(out: &mut Writer, policy: &Arc<Policy>, policies: &[Arc<Policy>]
     optional(out, parent.map(|parent| parent as u64));
     // What the program as a whole may do is decided when it goes on.
     if parent.is_some() {
-        let names: Vec<&str> = policy.capabilities.granted().collect();
+        let names = policy.capabilities.granted();
         out.length(names.len());
         names.iter().for_each(|name| out.bytes(name.as_bytes()));
         optional(out, quotas.memory_words.map(|words| words as u64));
@@ -471,16 +470,20 @@ fn read_policies(input: &mut Reader<'_>, root: Policy) -> Read<Vec<Arc<Policy>>>
         let Some(parent) = policies.get(parent as usize).cloned() else {
             return input.error("the parent of a policy comes before it");
         };
-        let mut capabilities = Capabilities::none();
+        let mut names = Vec::new();
         for _ in 0..input.count(TEXT_MAX, "the number of capabilities")? {
             let name = input.text(TEXT_MAX, "a capability")?;
             // Nothing is granted again that the one who goes on with the program does not grant.
             match parent.capabilities.has(name) {
-                Some(true) => drop(capabilities.grant(name)),
+                Some(true) => names.push(name),
                 Some(false) => {}
                 None => return input.error(format!("`{name}` is no capability")),
             }
         }
+        names.retain(|name| parent.capabilities.narrowed(std::iter::once(*name)).is_ok());
+        let Ok(capabilities) = parent.capabilities.narrowed(names.into_iter()) else {
+            return input.error("capabilities that contradict each other");
+        };
         let quotas = Quotas {
             memory_words: optional(input)?.map(|words| words as usize),
             fuel: optional(input)?,
@@ -551,7 +554,8 @@ impl Restored<'_> {
         }
         let mailbox = self.mailbox(input)?;
         let ready = matches!(state, State::Ready(_));
-        let body = Body { id, parent, parked, state, token: 0, mailbox, policy, spawned_at: 1, settled: false };
+        let body =
+            Body { id, parent, parked, state, token: 0, mailbox, policy, spawned_at: 1, settled: false, holds: false };
         self.core.table.restore(id, parent, Place::Here(Box::new(body)));
         if ready {
             self.core.ready.push_back(id);

@@ -2,15 +2,18 @@
 //!
 //! [`core::Core`] is the runtime without the world: `step(now, event, &mut actions)`. [`scheduler::run`] drives one on each thread; it is the
 //! embedded node behind `qualm run` and `aspen run`. What a process asks for is checked in one place, `core::requests`; what reaches the
-//! outside goes through [`host`].
+//! outside goes through `world`.
 #![forbid(unsafe_code)]
 
 pub mod capability;
 pub mod core;
+mod files;
 pub mod host;
 pub mod ids;
 pub mod image;
+mod net;
 pub mod policy;
 pub mod scheduler;
 pub mod simulator;
 pub mod system;
+mod world;

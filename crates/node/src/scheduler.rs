@@ -2,10 +2,12 @@
 
 use crate::capability::Capabilities;
 use crate::core::{Actions, Core, Event, Now, Settings};
-use crate::host::{Host, Streams};
+use crate::host::Streams;
 use crate::ids::{CORES_MAX, ProcessId};
 use crate::image;
 use crate::policy::Policy;
+use crate::system::{Answer, Ask};
+use crate::world::World;
 use qualm_ir::wire::WireError;
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Limits, TraceEntry};
@@ -23,6 +25,9 @@ const SHORT_SLICE: u64 = 20_000;
 
 /// How long a program that waits may take to see that it should stop.
 const STOP_LATENCY: Duration = Duration::from_millis(50);
+
+/// How long a program that is saved waits for answers of the world.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
 /// How often a core that has nothing to do looks for signals before it sleeps.
 const SPINS: u32 = 200;
@@ -158,10 +163,27 @@ struct Inbox {
     arrived: Condvar,
 }
 
+impl Inbox {
+    fn push(&self, event: Event) {
+        let mut events = lock(&self.events);
+        events.push_back(event);
+        let count = self.count.fetch_add(1, Ordering::AcqRel);
+        drop(events);
+        if count == 0 {
+            self.arrived.notify_one();
+        }
+    }
+}
+
+/// Whether nothing else could happen at a core while a process waits for the world.
+fn is_alone(core: &Core) -> bool {
+    core.ready() == 0 && core.next_timer().is_none()
+}
+
 /// What the threads share.
 struct Shared {
-    host: Host,
-    inboxes: Vec<Inbox>,
+    world: World,
+    inboxes: Arc<Vec<Inbox>>,
     /// Cores that have nothing to do, as bits of their numbers modulo 64.
     hungry: AtomicU64,
     idle: Mutex<Idle>,
@@ -234,9 +256,15 @@ fn make_cores(program: &Arc<Program>, options: &Options) -> Vec<Core> {
 }
 
 fn drive(mut cores: Vec<Core>, options: Options) -> Report {
+    let inboxes: Arc<Vec<Inbox>> = Arc::new(cores.iter().map(|_| Inbox::default()).collect());
+    let answers = inboxes.clone();
+    let deliver = move |answer: Option<(ProcessId, u32, Answer)>| match answer {
+        Some((id, token, answer)) => answers[usize::from(id.home())].push(Event::Answer(id, token, answer)),
+        None => answers[0].push(Event::Run),
+    };
     let shared = Shared {
-        host: Host::new(options.streams),
-        inboxes: cores.iter().map(|_| Inbox::default()).collect(),
+        world: World::new(options.streams, Arc::new(deliver)),
+        inboxes,
         hungry: AtomicU64::new(0),
         idle: Mutex::default(),
         done: AtomicBool::new(false),
@@ -254,10 +282,10 @@ fn drive(mut cores: Vec<Core>, options: Options) -> Report {
     });
     let (end, state) = lock(&shared.ended).take().unwrap_or((End::Stopped, None));
     let saved = (options.save && matches!(end, End::OutOfFuel)).then(|| shared.save(&mut cores, &options.args));
-    shared.host.flush();
+    shared.world.host.flush();
     let mut stats = Stats::default();
     cores.iter().for_each(|core| stats.add(&core.stats()));
-    Report { end, stats, output: shared.host.kept(), state, saved }
+    Report { end, stats, output: shared.world.host.kept(), state, saved }
 }
 
 /// A thread that panics (an error of the machine itself) stops the others, which would wait for it for ever.
@@ -279,7 +307,7 @@ impl Shared {
 
     fn finish(&self) {
         self.done.store(true, Ordering::Release);
-        for inbox in &self.inboxes {
+        for inbox in self.inboxes.iter() {
             drop(lock(&inbox.events));
             inbox.arrived.notify_all();
         }
@@ -319,6 +347,7 @@ impl Shared {
     /// The state of a program whose threads have stopped.
     fn save(&self, cores: &mut [Core], args: &[String]) -> Vec<u8> {
         let mut actions = Actions::default();
+        self.world.interrupt(LAST_ANSWERS);
         // What is on the way arrives first.
         loop {
             let mut any = false;
@@ -338,27 +367,25 @@ impl Shared {
     }
 
     fn push(&self, core: usize, event: Event) {
-        let inbox = &self.inboxes[core];
-        let mut events = lock(&inbox.events);
-        events.push_back(event);
-        let count = inbox.count.fetch_add(1, Ordering::AcqRel);
-        drop(events);
-        if count == 0 {
-            inbox.arrived.notify_one();
-        }
+        self.inboxes[core].push(event);
     }
 
     fn carry_out(&self, core: &mut Core, actions: &mut Actions) {
         if !actions.output.is_empty() {
-            self.host.write(&actions.output);
+            self.world.host.write(&actions.output);
             actions.output.clear();
         }
         for (to, signal) in actions.signals.drain(..) {
             self.push(usize::from(to), Event::Signal(signal));
         }
+        for id in actions.gone.drain(..) {
+            self.world.gone(id);
+        }
         while let Some((id, token, ask)) = actions.asks.pop() {
-            let answer = self.host.answer(ask);
-            core.step(self.now(), Event::Answer(id, token, answer), actions);
+            let alone = self.inboxes.len() == 1 && (matches!(ask, Ask::File(..)) || is_alone(core));
+            if let Some(answer) = self.world.ask(id, token, ask, alone) {
+                core.step(self.now(), Event::Answer(id, token, answer), actions);
+            }
         }
         if let Some(end) = actions.end.take() {
             lock(&self.ended).get_or_insert(end);
@@ -397,7 +424,7 @@ impl Shared {
                 std::hint::spin_loop();
             }
         }
-        self.host.flush();
+        self.world.host.flush();
         let timer = core.next_timer();
         {
             let mut idle = lock(&self.idle);
@@ -407,7 +434,7 @@ impl Shared {
             idle.cores += 1;
             idle.timers += usize::from(timer.is_some());
             let nothing_else = || self.inboxes.iter().all(|inbox| inbox.count.load(Ordering::Acquire) == 0);
-            if idle.cores == self.inboxes.len() && idle.timers == 0 && nothing_else() {
+            if idle.cores == self.inboxes.len() && idle.timers == 0 && self.world.waiting() == 0 && nothing_else() {
                 self.push(usize::from(ProcessId::MAIN.home()), Event::Deadlock);
             }
         }

@@ -191,7 +191,8 @@ impl Simulator {
 fn world(ask: Ask) -> Answer {
     match ask {
         Ask::ReadLine | Ask::Env(_) => Answer::MaybeText(None),
-        Ask::ReadFile(path) | Ask::ListDir(path) => Answer::Result(Err(Trouble::NotFound(path))),
-        Ask::WriteFile(path, _) => Answer::Result(Err(Trouble::Denied(path))),
+        Ask::WriteError(_) => Answer::Unit,
+        Ask::File(_, path, _) => Answer::Result(Err(Trouble::NotFound(path))),
+        _ => Answer::Result(Err(Trouble::Failed("there is no network".to_owned()))),
     }
 }

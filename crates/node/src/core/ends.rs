@@ -94,6 +94,9 @@ impl Core {
         };
         let Some(mut body) = body else { return };
         body.policy.end_fiber();
+        if body.holds {
+            actions.gone.push(id);
+        }
         if body.mailbox.look().is_some() {
             for (sender, token) in body.mailbox.get().senders.drain(..).collect::<Vec<_>>() {
                 self.send(sender, What::Reply(token, Reply::Unit), actions);

@@ -23,6 +23,8 @@ pub(crate) struct Body {
     pub(crate) spawned_at: u64,
     /// It was lent here, and nothing that this core sent to its home before is still on the way.
     pub(crate) settled: bool,
+    /// It may hold something of the world.
+    pub(crate) holds: bool,
 }
 
 /// What a process does.

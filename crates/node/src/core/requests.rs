@@ -8,7 +8,7 @@ use super::{Actions, Core, Flow, MAILBOX_SOFT};
 use crate::capability::{Capabilities, Request};
 use crate::ids::ProcessId;
 use crate::policy::{Policy, Quotas};
-use crate::system::{Ask, error, wrong};
+use crate::system::{Ask, FileAsk, error, wrong};
 use qualm_vm::heap::parcel::Parcel;
 use qualm_vm::parked::Parked;
 use qualm_vm::statics::Known;
@@ -57,11 +57,32 @@ impl Core {
                 let args: Vec<Value> = self.settings.args.iter().map(|arg| heap.text(arg)).collect();
                 Flow::Answer(heap.list(&args))
             }
+            Request::Ticks => Flow::Answer(self.fiber.heap.int(self.now.nanos as i64)),
+            Request::Seed => self.seed(payload),
             Request::ReadLine => self.ask(id, Ask::ReadLine, actions),
-            Request::Env => self.ask_with_text(id, payload, "Env needs a String", Ask::Env, actions),
-            Request::ReadFile => self.ask_with_text(id, payload, "ReadFile needs a path", Ask::ReadFile, actions),
-            Request::ListDir => self.ask_with_text(id, payload, "ListDir needs a path", Ask::ListDir, actions),
-            Request::WriteFile => self.write_file(id, payload, actions),
+            Request::WriteError => {
+                self.ask_with_text(id, payload, "WriteError needs a String", Ask::WriteError, actions)
+            }
+            Request::Log => self.log(id, payload, actions),
+            Request::Env => self.ask_with_scope(id, payload, "env", Ask::Env, actions),
+            Request::ReadFile => self.ask_file(id, payload, "read_file", FileAsk::Read, actions),
+            Request::ListDir => self.ask_file(id, payload, "read_file", FileAsk::List, actions),
+            Request::FileInfo => self.ask_file(id, payload, "read_file", FileAsk::Info, actions),
+            Request::RemoveFile => self.ask_file(id, payload, "write_file", FileAsk::Remove, actions),
+            Request::MakeDir => self.ask_file(id, payload, "write_file", FileAsk::MakeDir, actions),
+            Request::WriteFile => self.write_file(id, payload, FileAsk::Write, actions),
+            Request::AppendFile => self.write_file(id, payload, FileAsk::Append, actions),
+            Request::Http => self.http(id, payload, actions),
+            Request::HttpListen => self.ask_with_scope(id, payload, "listen", Ask::HttpListen, actions),
+            Request::TcpListen => self.ask_with_scope(id, payload, "listen", Ask::TcpListen, actions),
+            Request::TcpConnect => self.ask_with_scope(id, payload, "connect", Ask::TcpConnect, actions),
+            Request::HttpAccept => self.ask_with_handle(id, payload, Ask::HttpAccept, actions),
+            Request::TcpAccept => self.ask_with_handle(id, payload, Ask::TcpAccept, actions),
+            Request::Address => self.ask_with_handle(id, payload, Ask::Address, actions),
+            Request::Close => self.ask_with_handle(id, payload, Ask::Close, actions),
+            Request::HttpAnswer | Request::TcpRead | Request::TcpWrite | Request::Give => {
+                self.use_handle(id, kind, payload, actions)
+            }
             Request::Sleep => self.timed(id, payload, Wait::Timer),
             Request::Pause => Flow::After(Reply::Unit),
             Request::Spawn | Request::SpawnDetached => {
@@ -108,78 +129,30 @@ impl Core {
     }
 
     /// Refuses an argument.
-    fn refuse(&mut self, what: &str, value: Value) -> Flow {
+    pub(super) fn refuse(&mut self, what: &str, value: Value) -> Flow {
         Flow::Raise(wrong(&mut self.fiber.heap, what, value))
     }
 
-    fn raise(&mut self, kind: Known, message: &str) -> Flow {
+    pub(super) fn raise(&mut self, kind: Known, message: &str) -> Flow {
         Flow::Raise(error(&mut self.fiber.heap, kind, message))
     }
 
     /// The process that a value is a handle of.
-    fn process(&mut self, value: Value, what: &str) -> Result<ProcessId, Flow> {
+    pub(super) fn process(&mut self, value: Value, what: &str) -> Result<ProcessId, Flow> {
         ProcessId::of(value).ok_or_else(|| self.refuse(what, value))
     }
 
     /// The two items of a pair.
-    fn pair(&mut self, value: Value, what: &str) -> Result<[Value; 2], Flow> {
+    pub(super) fn pair(&mut self, value: Value, what: &str) -> Result<[Value; 2], Flow> {
         self.fiber.heap.pair(value).ok_or_else(|| self.refuse(what, value))
     }
 
     /// A number for the wait that begins.
-    fn token(&mut self, id: ProcessId) -> u32 {
+    pub(super) fn token(&mut self, id: ProcessId) -> u32 {
         self.body(id).map_or(0, |body| {
             body.token = body.token.wrapping_add(1);
             body.token
         })
-    }
-
-    // ---- the world
-
-    fn ask(&mut self, id: ProcessId, ask: Ask, actions: &mut Actions) -> Flow {
-        let token = self.token(id);
-        actions.asks.push((id, token, ask));
-        Flow::Wait(Wait::Reply)
-    }
-
-    fn ask_with_text(
-        &mut self,
-        id: ProcessId,
-        payload: Value,
-        what: &str,
-        ask: impl FnOnce(String) -> Ask,
-        actions: &mut Actions,
-    ) -> Flow {
-        match self.fiber.heap.as_text(payload).map(str::to_owned) {
-            Some(text) => self.ask(id, ask(text), actions),
-            None => self.refuse(what, payload),
-        }
-    }
-
-    fn write_file(&mut self, id: ProcessId, payload: Value, actions: &mut Actions) -> Flow {
-        let what = "WriteFile needs a path and a String";
-        match self.pair(payload, what) {
-            Ok([path, text]) => {
-                let heap = &self.fiber.heap;
-                match (heap.as_text(path).map(str::to_owned), heap.as_text(text).map(str::to_owned)) {
-                    (Some(path), Some(text)) => self.ask(id, Ask::WriteFile(path, text), actions),
-                    _ => self.refuse(what, payload),
-                }
-            }
-            Err(flow) => flow,
-        }
-    }
-
-    fn random(&mut self, payload: Value) -> Flow {
-        let heap = &mut self.fiber.heap;
-        if payload == Value::UNIT {
-            return Flow::Answer(heap.float(self.rng.f64()));
-        }
-        match heap.as_int(payload) {
-            Some(bound) if bound > 0 => Flow::Answer(heap.int(self.rng.i64(0..bound))),
-            Some(_) => self.raise(Known::Domain, "Random needs a bound of at least 1"),
-            None => self.refuse("Random needs an Integer", payload),
-        }
     }
 
     // ---- time and messages

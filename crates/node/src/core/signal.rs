@@ -26,6 +26,8 @@ pub(crate) enum What {
     Cancel(Box<Ended>),
     /// A process it is linked with ended.
     Linked(ProcessId, Arc<Ended>),
+    /// It was given something of the world.
+    Holds,
     /// The home answers [`What::Fence`].
     Settled,
     /// It has children at these cores now, from a child that ended.

@@ -1,0 +1,192 @@
+//! The outside world: what can be answered at once is; what waits for a disk, a terminal or a socket waits on threads of its own (tokio), so that no
+//! core does.
+
+use crate::files;
+use crate::host::{Host, Streams};
+use crate::ids::ProcessId;
+use crate::net::{Handles, send_request};
+use crate::system::{Answer, Ask, Plain, Trouble};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Handle, Runtime};
+use tokio::task::AbortHandle;
+
+/// Threads that wait for disks and terminals.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+/// How an answer goes back to who asked. Nothing: no request waits any more, so whoever has nothing to do should look again whether anything can
+/// still happen.
+pub(crate) type Deliver = Arc<dyn Fn(Option<(ProcessId, u32, Answer)>) + Send + Sync>;
+
+/// The world of one program.
+pub(crate) struct World {
+    pub(crate) host: Arc<Host>,
+    handles: Arc<Handles>,
+    deliver: Deliver,
+    runtime: Mutex<Option<Runtime>>,
+    waiting: Arc<Waiting>,
+}
+
+/// Requests that are not yet answered.
+#[derive(Default)]
+struct Waiting {
+    count: AtomicUsize,
+    tasks: Mutex<HashMap<(ProcessId, u32), AbortHandle>>,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(ProcessId, u32), AbortHandle>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    pub(crate) fn new(streams: Streams, deliver: Deliver) -> Self {
+        Self {
+            host: Arc::new(Host::new(streams)),
+            handles: Arc::default(),
+            deliver,
+            runtime: Mutex::new(None),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Requests that wait for an answer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.count.load(Ordering::Acquire)
+    }
+
+    /// What a process holds is closed.
+    pub(crate) fn gone(&self, id: ProcessId) {
+        self.handles.close_all(id);
+    }
+
+    /// Answers at once, or later through the function that delivers. `alone`: nobody else could do anything in the meantime, or order matters more.
+    pub(crate) fn ask(&self, id: ProcessId, token: u32, ask: Ask, alone: bool) -> Option<Answer> {
+        let handles = self.handles.clone();
+        let result = |outcome| Some(Answer::Result(outcome));
+        match ask {
+            Ask::Env(name) => {
+                let known = !name.is_empty() && !name.contains(['=', '\0']);
+                Some(Answer::MaybeText(if known { std::env::var(name).ok() } else { None }))
+            }
+            Ask::WriteError(text) => {
+                self.host.write_error(&text);
+                Some(Answer::Unit)
+            }
+            Ask::ReadLine => {
+                let host = self.host.clone();
+                self.blocking(id, token, alone, move || Answer::MaybeText(host.read_line()))
+            }
+            Ask::File(what, path, reach) => {
+                self.blocking(id, token, alone, move || Answer::Result(files::answer(what, &path, reach.as_deref())))
+            }
+            Ask::Http(request) => self.blocking(id, token, false, move || Answer::Result(send_request(request))),
+            Ask::HttpAnswer(handle, response) => result(handles.answer(handle, response)),
+            Ask::Address(handle) => result(handles.address(handle)),
+            Ask::Give(handle, to) => result(handles.give(handle, to)),
+            Ask::Close(handle) => {
+                handles.close(handle);
+                result(Ok(Plain::Unit))
+            }
+            Ask::HttpAccept(handle) => match handles.next_request_now(id, handle) {
+                Some(request) => result(Ok(request)),
+                None => self.later(id, token, async move { handles.next_request(id, handle).await }),
+            },
+            Ask::HttpListen(address) => self.later(id, token, async move { handles.serve(id, &address).await }),
+            Ask::TcpListen(address) => self.later(id, token, async move { handles.listen(id, &address).await }),
+            Ask::TcpConnect(address) => self.later(id, token, async move { handles.connect(id, &address).await }),
+            Ask::TcpAccept(handle) => self.later(id, token, async move { handles.accept(id, handle).await }),
+            Ask::TcpRead(handle, most) => self.later(id, token, async move { handles.read(handle, most).await }),
+            Ask::TcpWrite(handle, text) => self.later(id, token, async move { handles.write(handle, &text).await }),
+        }
+    }
+
+    /// The threads of the world; made when they are first needed.
+    fn runtime(&self) -> Handle {
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = runtime.get_or_insert_with(|| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .max_blocking_threads(BLOCKING_THREADS_MAX)
+                .thread_name("world")
+                .enable_all()
+                .build()
+                .expect("the operating system gives a thread")
+        });
+        made.handle().clone()
+    }
+
+    fn blocking(
+        &self,
+        id: ProcessId,
+        token: u32,
+        alone: bool,
+        work: impl FnOnce() -> Answer + Send + 'static,
+    ) -> Option<Answer> {
+        if alone {
+            return Some(work());
+        }
+        let interrupted = || Answer::Result(Err(Trouble::Failed("interrupted".to_owned())));
+        let task = tokio::task::spawn_blocking;
+        let runtime = self.runtime();
+        let _inside = runtime.enter();
+        let work = task(work);
+        self.spawn(&runtime, id, token, async move { work.await.unwrap_or_else(|_| interrupted()) });
+        None
+    }
+
+    fn later(
+        &self,
+        id: ProcessId,
+        token: u32,
+        work: impl Future<Output = Result<Plain, Trouble>> + Send + 'static,
+    ) -> Option<Answer> {
+        self.spawn(&self.runtime(), id, token, async move { Answer::Result(work.await) });
+        None
+    }
+
+    fn spawn(&self, runtime: &Handle, id: ProcessId, token: u32, work: impl Future<Output = Answer> + Send + 'static) {
+        let (deliver, waiting) = (self.deliver.clone(), self.waiting.clone());
+        self.waiting.count.fetch_add(1, Ordering::AcqRel);
+        // Held until the task is in the table, so that it cannot be done before.
+        let mut tasks = self.waiting.lock();
+        let task = runtime.spawn(async move {
+            let answer = work.await;
+            if waiting.lock().remove(&(id, token)).is_some() {
+                deliver(Some((id, token, answer)));
+                if waiting.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    deliver(None);
+                }
+            }
+        });
+        tasks.insert((id, token), task.abort_handle());
+    }
+
+    /// Gives requests a moment to be answered; those that still wait then fail.
+    pub(crate) fn interrupt(&self, moment: Duration) {
+        let end = Instant::now() + moment;
+        while self.waiting() > 0 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let tasks = std::mem::take(&mut *self.waiting.lock());
+        for ((id, token), task) in tasks {
+            task.abort();
+            let trouble = Trouble::Failed("interrupted: the program was saved".to_owned());
+            (self.deliver)(Some((id, token, Answer::Result(Err(trouble)))));
+            self.waiting.count.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A thread that waits for a terminal cannot be stopped; nobody waits for it.
+        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
