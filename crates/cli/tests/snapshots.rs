@@ -87,7 +87,7 @@ fn stopped_anywhere(path: &Path, flags: &[String], points: u64, images: &Path) -
             if let Err(what) = has_one_spelling(&file) {
                 return problem(&what);
             }
-            let rest = qualm(folder, &[&["resume", "--stats"], &FLAGS[..], &[&name]].concat());
+            let rest = qualm(folder, &[&["resume", "--stats"], FLAGS, &[&name]].concat());
             let used = entries(&first.stderr) + entries(&rest.stderr);
             (first.stdout + &rest.stdout, rest.stderr, rest.status, used)
         } else {

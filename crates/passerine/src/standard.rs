@@ -9,7 +9,9 @@ macro_rules! modules {
 
 modules![
     "fibers",
+    "files",
     "format",
+    "http",
     "iter",
     "json",
     "lists",
@@ -20,7 +22,8 @@ modules![
     "strings",
     "supervisor",
     "system",
-    "testing"
+    "tcp",
+    "testing",
 ];
 
 /// What the paths of standard modules start with; no file has such a path.
