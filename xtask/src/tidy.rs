@@ -8,8 +8,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ir", &[]),
     ("vm", &["ir"]),
     ("passerine", &["ir"]),
-    ("node", &["ir", "vm"]),
-    ("cli", &["ir", "vm", "node", "passerine"]),
+    ("store", &["ir"]),
+    ("node", &["ir", "vm", "store"]),
+    ("cli", &["ir", "vm", "store", "node", "passerine"]),
     ("check", &["ir", "vm", "node", "passerine"]),
 ];
 

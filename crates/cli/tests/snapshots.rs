@@ -11,6 +11,7 @@ use qualm_vm::fiber::Limits;
 use qualm_vm::heap::Stress;
 use qualm_vm::load::load_with;
 use qualm_vm::snapshot::Decoder;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ fn has_one_spelling(file: &Path) -> Result<(), String> {
     };
     let root = Policy::root(Capabilities::all(), Limits::default(), None);
     let restored = image::restore(&image.state, &program, settings, root, now).map_err(|error| error.to_string())?;
-    if image::save(&[restored.0], now, &restored.1) != image.state {
+    if image::save(&[restored.0], now, &restored.1, &HashSet::new()) != image.state {
         return Err("the state is spelled in another way".into());
     }
     Ok(())

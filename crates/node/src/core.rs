@@ -17,6 +17,7 @@
 
 mod asks;
 mod ends;
+pub mod inspect;
 pub(crate) mod process;
 pub(crate) mod registry;
 mod requests;
@@ -29,6 +30,7 @@ use crate::ids::{IdMap, ProcessId};
 use crate::policy::Policy;
 use crate::scheduler::{Begin, End, Stats};
 use crate::system::Ask;
+use inspect::{Info, Inspect};
 use process::{Body, Ended, Mailbox, Reply, State, Wait};
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Exit, Fiber};
@@ -71,6 +73,8 @@ pub enum Event {
     Answer(ProcessId, u32, crate::system::Answer),
     /// Another core has nothing to do.
     Share(u8),
+    /// Someone looks at the processes, or steers one; the number comes back with what is found.
+    Inspect(u64, Inspect),
     /// No core has anything to do and nothing can happen any more.
     Deadlock,
 }
@@ -84,6 +88,8 @@ pub struct Actions {
     pub signals: Vec<(u8, Signal)>,
     /// Requests of the world, each with who asks and which of its waits it is.
     pub asks: Vec<(ProcessId, u32, Ask)>,
+    /// What was found by those who look.
+    pub found: Vec<(u64, Vec<Info>)>,
     /// Processes that ended and may have held something of the world.
     pub gone: Vec<ProcessId>,
     /// The program is over.
@@ -247,6 +253,10 @@ impl Core {
                 self.signal(Signal { to: id, what }, actions);
             }
             Event::Share(core) => self.share(core, actions),
+            Event::Inspect(number, inspect) => {
+                let found = self.inspect(inspect, actions);
+                actions.found.push((number, found));
+            }
             Event::Deadlock => self.tell_deadlock(),
         }
         self.settle(actions);
@@ -300,6 +310,7 @@ impl Core {
             spawned_at: 0,
             settled: false,
             holds: false,
+            suspended: false,
         };
         let id = self.table.add(parent, listener, Box::new(body))?;
         self.ready.push_back(id);
@@ -368,6 +379,9 @@ impl Core {
             let own = id.home() == self.settings.number;
             let body = if own { self.table.body(id) } else { self.guests.get_mut(&id).map(|body| &mut **body) };
             let Some(body) = body else { continue };
+            if body.suspended {
+                continue;
+            }
             let State::Ready(reply) = std::mem::replace(&mut body.state, State::Running) else { continue };
             let parked = std::mem::replace(&mut body.parked, Parked::elsewhere());
             if !Arc::ptr_eq(&self.policy, &body.policy) {

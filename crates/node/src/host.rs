@@ -1,7 +1,8 @@
 //! The streams of a program.
 
+use std::fmt;
 use std::io::{BufRead, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Output that is not yet written is at most this many bytes.
 const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
@@ -9,14 +10,26 @@ const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
 /// Output that is kept instead of written is cut after this many bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
+/// Takes output as it comes.
+#[derive(Clone)]
+pub struct Sink(pub Arc<dyn Fn(&[u8]) + Send + Sync>);
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
 /// Where the streams of a program lead.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub enum Streams {
     /// To those of the operating system's process.
     #[default]
     Process,
     /// Output is kept for the report, at most a MiB of it; there is no input.
     Kept,
+    /// Output goes there, that for standard error too; there is no input.
+    To(Sink),
 }
 
 /// The streams of a program.
@@ -30,19 +43,23 @@ pub struct Host {
 impl Host {
     /// A host whose streams lead there.
     pub fn new(streams: Streams) -> Self {
-        let line_by_line = streams == Streams::Process && std::io::stdout().is_terminal();
+        let line_by_line = matches!(streams, Streams::Process) && std::io::stdout().is_terminal();
         Self { output: Mutex::new(Vec::new()), line_by_line, streams }
     }
 
     /// What was written and kept.
     pub fn kept(&self) -> String {
         let buffer = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.streams == Streams::Kept { String::from_utf8_lossy(&buffer).into_owned() } else { String::new() }
+        if matches!(self.streams, Streams::Kept) {
+            String::from_utf8_lossy(&buffer).into_owned()
+        } else {
+            String::new()
+        }
     }
 
     /// Writes what is buffered.
     pub fn flush(&self) {
-        if self.streams == Streams::Process {
+        if matches!(self.streams, Streams::Process) {
             let mut buffer = self.output.lock().unwrap_or_else(PoisonError::into_inner);
             Self::write_out(&mut buffer);
         }
@@ -60,8 +77,11 @@ impl Host {
 
     /// Takes output.
     pub fn write(&self, text: &[u8]) {
+        if let Streams::To(Sink(sink)) = &self.streams {
+            return sink(text);
+        }
         let mut buffer = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.streams == Streams::Kept {
+        if matches!(self.streams, Streams::Kept) {
             let room = KEPT_BYTES_MAX.saturating_sub(buffer.len());
             buffer.extend_from_slice(&text[..text.len().min(room)]);
             return;
@@ -74,7 +94,7 @@ impl Host {
 
     /// Takes what is for standard error; output before it is written first.
     pub fn write_error(&self, text: &str) {
-        if self.streams == Streams::Kept {
+        if !matches!(self.streams, Streams::Process) {
             return self.write(text.as_bytes());
         }
         self.flush();
@@ -83,7 +103,7 @@ impl Host {
 
     /// The next line of standard input; blocks.
     pub fn read_line(&self) -> Option<String> {
-        if self.streams == Streams::Kept {
+        if !matches!(self.streams, Streams::Process) {
             return None;
         }
         self.flush();

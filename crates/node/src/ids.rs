@@ -41,6 +41,14 @@ impl ProcessId {
         Value::fiber(self.0)
     }
 
+    /// The handle that [`Display`](fmt::Display) wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (home, index, generation) = (parts.next()?, parts.next()?, parts.next()?);
+        let id = Self::new(home.parse().ok()?, index.parse().ok()?, generation.parse().ok()?);
+        (parts.next().is_none() && id.index() < INDEXES_MAX && id.to_string() == text).then_some(id)
+    }
+
     pub(crate) fn home(self) -> u8 {
         (self.0 >> INDEX_BITS) as u8
     }

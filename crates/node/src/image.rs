@@ -35,6 +35,7 @@ mod waits {
     pub(super) const MAYBE_PROCESS: u8 = 9;
     pub(super) const NO_PROCESS: u8 = 10;
     pub(super) const ERROR: u8 = 11;
+    pub(super) const INTERRUPTED: u8 = 12;
     pub(super) const FOR_MESSAGE: u8 = 16;
     pub(super) const FOR_TIME: u8 = 17;
     pub(super) const FOR_REPLY: u8 = 18;

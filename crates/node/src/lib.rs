@@ -7,6 +7,7 @@
 
 pub mod capability;
 pub mod core;
+mod driver;
 mod files;
 pub mod host;
 pub mod ids;

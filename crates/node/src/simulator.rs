@@ -11,7 +11,7 @@ use fastrand::Rng;
 use qualm_ir::wire::WireError;
 use qualm_vm::code::Program;
 use qualm_vm::heap::Stress;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// How a simulated program ended.
@@ -115,7 +115,7 @@ impl Simulator {
         for core in &mut self.cores {
             core.rest(self.now);
         }
-        image::save(&self.cores, self.now, &[])
+        image::save(&self.cores, self.now, &[], &HashSet::new())
     }
 
     /// What the processes did so far.

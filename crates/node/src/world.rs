@@ -6,7 +6,7 @@ use crate::host::{Host, Streams};
 use crate::ids::ProcessId;
 use crate::net::{Handles, send_request};
 use crate::system::{Answer, Ask, Plain, Trouble};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -166,19 +166,17 @@ impl World {
         tasks.insert((id, token), task.abort_handle());
     }
 
-    /// Gives requests a moment to be answered; those that still wait then fail.
-    pub(crate) fn interrupt(&self, moment: Duration) {
+    /// Gives requests a moment to be answered.
+    pub(crate) fn wait(&self, moment: Duration) {
         let end = Instant::now() + moment;
         while self.waiting() > 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let tasks = std::mem::take(&mut *self.waiting.lock());
-        for ((id, token), task) in tasks {
-            task.abort();
-            let trouble = Trouble::Failed("interrupted: the program was saved".to_owned());
-            (self.deliver)(Some((id, token, Answer::Result(Err(trouble)))));
-            self.waiting.count.fetch_sub(1, Ordering::AcqRel);
-        }
+    }
+
+    /// The waits for which no answer has come.
+    pub(crate) fn pending(&self) -> HashSet<(ProcessId, u32)> {
+        self.waiting.lock().keys().copied().collect()
     }
 }
 

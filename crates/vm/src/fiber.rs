@@ -493,33 +493,38 @@ impl Fiber {
 
     /// The error of a fiber that nobody handles, with the calls that led to it.
     pub(crate) fn uncaught(&self, program: &Program, value: Value) -> Uncaught {
-        let mut inner = Vec::new();
-        let mut outer = std::collections::VecDeque::new();
-        let mut left_out = 0;
-        let mut at = self.top;
-        loop {
-            if kind_of(self.stack[at]) == FrameKind::Code {
-                let (function, pc) = place_of(self.stack[at + 1]);
-                let entry = TraceEntry { function, pc, span: program.span(function, pc) };
-                if inner.len() < TRACE_HALF {
-                    inner.push(entry);
-                } else {
-                    outer.push_back(entry);
-                    if outer.len() > TRACE_HALF {
-                        outer.pop_front();
-                        left_out += 1;
-                    }
-                }
-            }
-            let distance = distance_of(self.stack[at]);
-            if distance == 0 {
-                break;
-            }
-            at -= distance;
-        }
-        let trace = outer.into_iter().rev().chain(inner.into_iter().rev()).collect();
+        let (trace, left_out) = trace(program, &self.stack, self.top);
         Uncaught { value, trace, left_out }
     }
+}
+
+/// The active calls of some frames, outermost first, and how many in the middle are left out.
+pub(crate) fn trace(program: &Program, stack: &[u64], top: usize) -> (Vec<TraceEntry>, usize) {
+    let mut inner = Vec::new();
+    let mut outer = std::collections::VecDeque::new();
+    let mut left_out = 0;
+    let mut at = top;
+    loop {
+        if kind_of(stack[at]) == FrameKind::Code {
+            let (function, pc) = place_of(stack[at + 1]);
+            let entry = TraceEntry { function, pc, span: program.span(function, pc) };
+            if inner.len() < TRACE_HALF {
+                inner.push(entry);
+            } else {
+                outer.push_back(entry);
+                if outer.len() > TRACE_HALF {
+                    outer.pop_front();
+                    left_out += 1;
+                }
+            }
+        }
+        let distance = distance_of(stack[at]);
+        if distance == 0 {
+            break;
+        }
+        at -= distance;
+    }
+    (outer.into_iter().rev().chain(inner.into_iter().rev()).collect(), left_out)
 }
 
 /// State of a thunk nobody asked for yet.

@@ -4,7 +4,7 @@
 //! packed into one block of exactly their size, if they are small, so that millions fit.
 
 use crate::code::Program;
-use crate::fiber::{FIRST_STACK, Fiber, Limits, Then};
+use crate::fiber::{FIRST_STACK, Fiber, Limits, Then, TraceEntry};
 use crate::heap::Heap;
 use crate::heap::parcel::Parcel;
 use crate::stack::WINDOW;
@@ -86,6 +86,17 @@ impl Parked {
         words.extend_from_slice(objects);
         let live = objects.len() as u32;
         Self { memory: Memory::Small(words, frames.len() as u32), top: top as u32, live, then, fuel_used }
+    }
+
+    /// The active calls, outermost first, and how many in the middle are left out.
+    pub fn trace(&self, program: &Program) -> (Vec<TraceEntry>, usize) {
+        match &self.memory {
+            Memory::None => (Vec::new(), 0),
+            Memory::Fresh(_) | Memory::Small(..) | Memory::Large(_) => {
+                let (frames, top, _) = self.parts();
+                crate::fiber::trace(program, frames, top)
+            }
+        }
     }
 
     /// Whether it waits for the answer to a request.

@@ -23,7 +23,7 @@ known_symbols! {
     Raise, System, Match, Type, Overflow, DivideByZero, Domain, Index, Field, Reference, Call, Fiber, Resume, Effect, Unwrap, Denied,
     Deadlock, Loop, Some, None, Ok, Error, Less, Equal, Greater, Write, ReadLine, Clock, Sleep, Pause, Random, Env, Args, ReadFile,
     WriteFile, ListDir, Http, Spawn, SelfProcess = "Self", Send, Receive, ReceiveWithin, Join, Parallel, Snapshot, Restore, Store, Load, NotFound,
-    Failed, Map, New, Running, Suspended, Done, YieldEffect = "yield", SwitchEffect = "switch", Cancelled, Quota, Down, Exit, Linked, Parent, FieldBody = "body", FieldHandle = "handle",
+    Failed, Map, New, Running, Suspended, Done, YieldEffect = "yield", SwitchEffect = "switch", Cancelled, Quota, Down, Exit, Linked, Parent, Killed, FieldBody = "body", FieldHandle = "handle",
     FieldHeaders = "headers", FieldMethod = "method", FieldUrl = "url", FieldStatus = "status", FieldSize = "size", FieldIsDir = "is_dir",
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Body {
     pub(crate) settled: bool,
     /// It may hold something of the world.
     pub(crate) holds: bool,
+    /// Someone has stopped it; it does not run until it may go on.
+    pub(crate) suspended: bool,
 }
 
 /// What a process does.

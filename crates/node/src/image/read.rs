@@ -6,6 +6,7 @@ use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now, Settings};
 use crate::ids::ProcessId;
 use crate::policy::{Policy, Quotas};
+use crate::system::{Answer, Trouble};
 use qualm_ir::wire::{Reader, WireError};
 use qualm_vm::code::Program;
 use qualm_vm::heap::parcel::Parcel;
@@ -169,8 +170,19 @@ impl Restored<'_> {
         }
         let mailbox = self.mailbox(input)?;
         let ready = matches!(state, State::Ready(_));
-        let body =
-            Body { id, parent, parked, state, token: 0, mailbox, policy, spawned_at: 1, settled: false, holds: false };
+        let body = Body {
+            id,
+            parent,
+            parked,
+            state,
+            token: 0,
+            mailbox,
+            policy,
+            spawned_at: 1,
+            settled: false,
+            holds: false,
+            suspended: false,
+        };
         self.core.table.restore(id, parent, Place::Here(Box::new(body)));
         if ready {
             self.core.ready.push_back(id);
@@ -226,6 +238,10 @@ impl Restored<'_> {
                     return input.input().error("there is no such kind of error");
                 };
                 Reply::Error(kind, input.input().text(TEXT_MAX, "a message")?.into())
+            }
+            waits::INTERRUPTED => {
+                let trouble = Trouble::Failed("interrupted: the program was saved".to_owned());
+                Reply::World(Box::new(Answer::Result(Err(trouble))))
             }
             waits::FOR_MESSAGE => {
                 let at = input.input().at_most(u32::MAX as usize, "a place in a mailbox")? as u32;

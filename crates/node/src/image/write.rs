@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use qualm_ir::wire::Writer;
 use qualm_vm::snapshot::Encoder;
 use qualm_vm::value::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// All that is to be written, by handle.
@@ -18,6 +18,7 @@ struct Processes<'c> {
     ended: HashMap<u64, &'c Ended>,
     timers: HashMap<(u64, u32), u64>,
     policies: Vec<Arc<Policy>>,
+    pending: &'c HashSet<(ProcessId, u32)>,
 }
 
 fn word(id: ProcessId) -> u64 {
@@ -32,11 +33,16 @@ fn in_order(ids: impl Iterator<Item = u64>) -> Vec<u64> {
     ids
 }
 
-/// The state of a program that was stopped.
-pub fn save(cores: &[Core], now: Now, args: &[String]) -> Vec<u8> {
+/// The state of a program that was stopped. The answers of the world to `pending` will never come: these waits end with a failure.
+pub fn save(cores: &[Core], now: Now, args: &[String], pending: &HashSet<(ProcessId, u32)>) -> Vec<u8> {
     let program = cores[0].program.clone();
-    let mut all =
-        Processes { live: BTreeMap::new(), ended: HashMap::new(), timers: HashMap::new(), policies: Vec::new() };
+    let mut all = Processes {
+        live: BTreeMap::new(),
+        ended: HashMap::new(),
+        timers: HashMap::new(),
+        policies: Vec::new(),
+        pending,
+    };
     let mut listeners: HashMap<u64, &[Listener]> = HashMap::new();
     for core in cores {
         for (id, slot) in core.table.slots() {
@@ -186,6 +192,9 @@ fn write_body(
             out.out().byte(waits::FOR_TIME);
             out.out().unsigned(left());
         }
+        State::Waiting(Wait::Reply) if all.pending.contains(&(body.id, body.token)) => {
+            out.out().byte(waits::INTERRUPTED)
+        }
         State::Waiting(Wait::Reply) => out.out().byte(waits::FOR_REPLY),
         State::Waiting(Wait::Group(group)) => {
             out.out().byte(waits::FOR_GROUP);
@@ -280,8 +289,8 @@ fn write_reply(out: &mut Encoder<'_>, reply: &Reply, number: &dyn Fn(ProcessId) 
             out.out().unsigned(number(*id));
         }
         Reply::MaybeProcess(None) => out.out().byte(waits::NO_PROCESS),
-        // An answer of the world is given before a program is saved.
-        Reply::World(_) => out.out().byte(waits::UNIT),
+        // Answers of the world are given before a program is saved, but for those that never come.
+        Reply::World(_) => out.out().byte(waits::INTERRUPTED),
         Reply::Error(kind, message) => {
             out.out().byte(waits::ERROR);
             out.out().unsigned(u64::from(kind.number()));
