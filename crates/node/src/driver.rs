@@ -63,8 +63,15 @@ pub(crate) struct Driver {
     started: Instant,
     pub(crate) ended: Mutex<Option<(End, Option<Parcel>)>>,
     /// Those who look at processes, and how many have.
-    looks: Mutex<(u64, HashMap<u64, mpsc::Sender<Vec<Info>>>)>,
+    looks: Mutex<Looks>,
     wish: Mutex<Option<Wish>>,
+}
+
+/// Those who look at processes by number, and how many there were.
+#[derive(Default)]
+struct Looks {
+    count: u64,
+    open: HashMap<u64, mpsc::Sender<Vec<Info>>>,
 }
 
 /// Someone wants the state.
@@ -191,9 +198,9 @@ impl Driver {
         let (sender, receiver) = mpsc::channel();
         let number = {
             let mut looks = lock(&self.looks);
-            looks.0 += 1;
-            let number = looks.0;
-            looks.1.insert(number, sender);
+            looks.count += 1;
+            let number = looks.count;
+            looks.open.insert(number, sender);
             number
         };
         let mut found = Vec::new();
@@ -203,7 +210,7 @@ impl Driver {
                 found.extend(receiver.recv_timeout(LOOK_LONGEST).unwrap_or_default());
             }
         }
-        lock(&self.looks).1.remove(&number);
+        lock(&self.looks).open.remove(&number);
         found
     }
 
@@ -268,7 +275,7 @@ impl Driver {
             }
         }
         for (number, infos) in actions.found.drain(..) {
-            if let Some(sender) = lock(&self.looks).1.get(&number) {
+            if let Some(sender) = lock(&self.looks).open.get(&number) {
                 let _ = sender.send(infos);
             }
         }

@@ -12,7 +12,10 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// Takes output as it comes.
 #[derive(Clone)]
-pub struct Sink(pub Arc<dyn Fn(&[u8]) + Send + Sync>);
+pub struct Sink(pub Arc<Take>);
+
+/// Takes bytes.
+pub type Take = dyn Fn(&[u8]) + Send + Sync;
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 //! outside goes through `world`.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod capability;
 pub mod core;
 mod driver;
@@ -13,8 +14,11 @@ pub mod host;
 pub mod ids;
 pub mod image;
 mod net;
+pub mod node;
 pub mod policy;
+pub mod protocol;
 pub mod scheduler;
 pub mod simulator;
 pub mod system;
+pub mod trace;
 mod world;

@@ -13,8 +13,8 @@ use qualm_vm::code::Program;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::parcel::Parcel;
 use qualm_vm::heap::{HeapStats, Stress};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -228,7 +228,7 @@ fn conclude(driver: &Driver, cores: &mut [Core], options: &Options) -> Report {
 /// A program that runs beside others.
 pub struct Running {
     driver: Arc<Driver>,
-    thread: JoinHandle<Report>,
+    thread: Mutex<Option<JoinHandle<Report>>>,
 }
 
 impl Running {
@@ -247,7 +247,7 @@ impl Running {
         let driver = Arc::new(Driver::new(cores.len(), options.streams.clone(), options.stop.clone()));
         let inner = driver.clone();
         let thread = std::thread::spawn(move || conclude(&inner, &mut cores, &options));
-        Ok(Self { driver, thread })
+        Ok(Self { driver, thread: Mutex::new(Some(thread)) })
     }
 
     /// Looks at its processes or steers one.
@@ -260,17 +260,13 @@ impl Running {
         self.driver.save_now(then_stop)
     }
 
-    /// Whether it is over.
-    pub fn is_over(&self) -> bool {
-        self.thread.is_finished()
-    }
-
-    /// Waits until it is over.
+    /// Waits until it is over; nothing if someone has waited for it already.
     ///
     /// # Panics
     /// If the machine itself failed.
-    pub fn wait(self) -> Report {
-        self.thread.join().expect("the machine does not fail")
+    pub fn wait(&self) -> Option<Report> {
+        let thread = lock(&self.thread).take()?;
+        Some(thread.join().expect("the machine does not fail"))
     }
 
     /// Ends it.

@@ -22,6 +22,21 @@ enum Command {
     Run(commands::RunArgs),
     /// Go on with a program that `run --stop-after` saved
     Resume(commands::ResumeArgs),
+    /// A node that hosts programs of several clients
+    #[command(subcommand)]
+    Node(commands::NodeCommand),
+    /// The fibers of a node
+    #[command(subcommand)]
+    Fibers(commands::FibersCommand),
+    /// The busiest fibers of a node, live
+    Top(commands::TopArgs),
+    /// Save a program of a node while it goes on
+    Snapshot(commands::OneFiber),
+    /// Go on at a node with what was saved there
+    Restore(commands::RestoreArgs),
+    /// What is in a store
+    #[command(subcommand)]
+    Store(commands::StoreCommand),
     /// Report what is wrong with a program without running it
     Check(commands::CheckArgs),
     /// Translate a program to a binary module
@@ -46,6 +61,12 @@ fn main() -> ExitCode {
     ExitCode::from(match parsed.command {
         Command::Run(args) => commands::run(args),
         Command::Resume(args) => commands::resume(args),
+        Command::Node(command) => commands::node(command),
+        Command::Fibers(command) => commands::fibers(command),
+        Command::Top(args) => commands::top(&args),
+        Command::Snapshot(args) => commands::snapshot(args),
+        Command::Restore(args) => commands::restore(args),
+        Command::Store(command) => commands::store(command),
         Command::Check(args) => commands::check(&args),
         Command::Asm(args) => commands::asm(&args),
         Command::Dis(args) => commands::dis(&args),

@@ -1,16 +1,17 @@
 //! `qualm run`, and the running half of `aspen run`.
 
+use super::client::NodeArgs;
 use super::{complain, print};
 use crate::project::{MANIFEST, Project};
 use crate::{input, status};
 use clap::Args;
-use qualm_ir::diagnostic::excerpt;
 use qualm_ir::module::Module;
-use qualm_ir::source::SourceMap;
 use qualm_ir::verify::verify;
 use qualm_node::capability::Capabilities;
 use qualm_node::image::Image;
+use qualm_node::protocol::Run;
 use qualm_node::scheduler::{self, End, Report, Stats};
+use qualm_node::trace;
 use qualm_passerine::is_standard;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::Stress;
@@ -66,6 +67,12 @@ pub struct RunOptions {
     /// Seed of the program's random numbers [default: a new one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Run it at a node (a socket file or HOST:PORT), which `qualm node start` starts
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["stop_after", "save", "stats", "seed"])]
+    node: Option<String>,
+    /// At a node: do not wait for the program, which goes on
+    #[arg(long, requires = "node")]
+    detach: bool,
     /// What executes the program
     #[arg(long, default_value = "interp", value_parser = ["interp"])]
     tier: String,
@@ -175,8 +182,17 @@ pub fn run_file(file: &Path, options: &RunOptions, args: Vec<String>) -> u8 {
 
 /// What a script has, and what the command line grants.
 fn granted(options: &RunOptions) -> Result<Capabilities, u8> {
+    with_script(&options.allow)
+}
+
+/// The names of what a script has and of these.
+pub(crate) fn grants(allow: &[String]) -> Result<Vec<String>, u8> {
+    with_script(allow).map(|capabilities| capabilities.granted())
+}
+
+fn with_script(allow: &[String]) -> Result<Capabilities, u8> {
     let mut capabilities = Capabilities::script();
-    for name in &options.allow {
+    for name in allow {
         if let Err(problem) = capabilities.grant(name) {
             complain(&format!("{problem}\n"));
             return Err(status::USAGE);
@@ -196,6 +212,19 @@ fn run_with(file: &Path, options: &RunOptions, capabilities: Capabilities, args:
     if module.get().entry.is_none() {
         complain(&format!("{}: the module has no entry to run (`entry @main`)\n", file.display()));
         return status::INVALID;
+    }
+    if let Some(node) = &options.node {
+        let name = file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let run = Run {
+            name,
+            module: qualm_ir::binary::encode(module.get()),
+            args,
+            allow: capabilities.granted(),
+            memory_words: options.memory.map(|memory| memory as u64 * ((1 << 20) / size_of::<u64>() as u64)),
+            fuel: options.fuel,
+            detach: options.detach,
+        };
+        return super::client::run_at(&NodeArgs::of(node), run, options.value);
     }
     let program = Arc::new(load(module));
     let report = scheduler::run(program.clone(), run_settings(options, capabilities, args));
@@ -282,24 +311,8 @@ const MESSAGE_CHARS_MAX: usize = 2_000;
 
 /// The calls that led to an error, each with its place in the source; calls inside the prelude and standard modules are left out.
 pub(crate) fn trace_text(module: &Module, trace: &[TraceEntry], left_out: usize, message: &str) -> String {
-    let mut sources = SourceMap::default();
-    for source in &module.sources {
-        sources.add(source.path.clone(), source.text.clone());
-    }
     let mut out = String::from("Trace, latest call last:\n");
-    let half = trace.len() / 2;
-    let mut last = None;
-    for (at, entry) in trace.iter().enumerate() {
-        if at == half && left_out > 0 {
-            let _ = writeln!(out, "... {left_out} calls left out ...");
-        }
-        let Some(span) = entry.span else { continue };
-        let hidden = sources.get(span.source).is_none_or(|source| is_standard(&source.path));
-        if !hidden && last != Some(span) {
-            excerpt(&mut out, &sources, span, None);
-            last = Some(span);
-        }
-    }
+    out.push_str(&trace::trace_text(module, trace, left_out, &is_standard));
     match message.char_indices().nth(MESSAGE_CHARS_MAX) {
         None => out.push_str(message),
         Some((end, _)) => {
