@@ -31,7 +31,7 @@ use crate::policy::Policy;
 use crate::scheduler::{Begin, End, Stats};
 use crate::system::Ask;
 use inspect::{Info, Inspect};
-use process::{Body, Ended, Mailbox, Reply, State, Wait};
+use process::{Body, Ended, Mailbox, Reply, Settled, State, Wait};
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Exit, Fiber};
 use qualm_vm::heap::parcel::Parcel;
@@ -308,8 +308,9 @@ impl Core {
             mailbox: Mailbox::default(),
             policy,
             spawned_at: 0,
-            settled: false,
+            settled: Settled::Unknown,
             holds: false,
+            sent_far: 0,
             suspended: false,
         };
         let id = self.table.add(parent, listener, Box::new(body))?;
@@ -435,7 +436,10 @@ impl Core {
             match flow {
                 Flow::Answer(value) => self.fiber.resume(value),
                 Flow::Raise(error) => self.fiber.raise(error),
-                Flow::Wait(wait) => return self.leave(id, State::Waiting(wait)),
+                Flow::Wait(wait) => {
+                    self.leave(id, State::Waiting(wait));
+                    return self.release_senders(id, actions);
+                }
                 Flow::After(reply) => {
                     self.leave(id, State::Ready(reply));
                     self.ready.push_back(id);
@@ -459,6 +463,16 @@ impl Core {
         let parked = self.fiber.park(&self.program);
         if let Some(body) = self.body(id) {
             (body.parked, body.state) = (parked, state);
+        }
+    }
+
+    /// A process that waits takes no messages for a while: who sends to it need not wait for that, unless it wants them to.
+    fn release_senders(&mut self, id: ProcessId, actions: &mut Actions) {
+        let Some(body) = self.body(id) else { return };
+        if body.mailbox.look().is_some_and(|messages| messages.bound.is_none() && !messages.senders.is_empty()) {
+            for (sender, token) in body.mailbox.get().senders.drain(..).collect::<Vec<_>>() {
+                self.send(sender, What::Reply(token, Reply::Unit), actions);
+            }
         }
     }
 
@@ -525,7 +539,6 @@ impl Core {
             What::Lend(body) => {
                 self.ready.push_back(to);
                 self.guests.insert(to, body);
-                self.send(to, What::Fence, actions);
             }
             What::Fence => self.for_process(to, What::Settled, actions),
             What::Orphans(heir) => self.orphans(to, heir, actions),
@@ -537,7 +550,7 @@ impl Core {
                 }
             }
             What::Ended(ended, spawned_at) => self.ended_at_home(to, ended, spawned_at, actions),
-            What::Message(_)
+            What::Message(..)
             | What::Reply(..)
             | What::Member(..)
             | What::Cancel(_)
@@ -561,11 +574,19 @@ impl Core {
             if matches!(what, What::Holds | What::Reply(_, Reply::World(_))) {
                 actions.gone.push(to);
             }
+            if let What::Message(_, Some((sender, token))) = what {
+                self.send(sender, What::Reply(token, Reply::Unit), actions);
+            }
             return;
         };
         match what {
             What::Holds => body.holds = true,
-            What::Message(message) => self.deliver(to, message),
+            What::Message(message, from) => {
+                self.deliver(to, message);
+                if let Some(from) = from {
+                    self.acknowledge(to, from, actions);
+                }
+            }
             What::Reply(token, reply) => {
                 if body.token == token && matches!(body.state, State::Waiting(Wait::Reply)) {
                     // Who asked the world goes on before others: where there is one core, asking is not a turn.
@@ -587,7 +608,7 @@ impl Core {
                 }
             }
             What::Cancel(ended) => self.cancel(to, *ended, actions),
-            What::Settled => body.settled = true,
+            What::Settled => body.settled = Settled::Yes,
             What::Heir(cores) => body.spawned_at |= cores,
             What::Adopted(parent) => body.parent = parent,
             What::Linked(from, ended) => self.linked_ended(to, from, &ended, actions),
@@ -602,6 +623,16 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Tells the sender of a message from another core that it may send more: at once, unless the receiver has very many messages to take first.
+    fn acknowledge(&mut self, to: ProcessId, (sender, token): (ProcessId, u32), actions: &mut Actions) {
+        if let Some(body) = self.body(to)
+            && (body.mailbox.is_full() || body.mailbox.len() > MAILBOX_SOFT && !matches!(body.state, State::Waiting(_)))
+        {
+            return body.mailbox.get().senders.push_back((sender, token));
+        }
+        self.send(sender, What::Reply(token, Reply::Unit), actions);
     }
 
     /// Puts a message into a mailbox, or hands it over at once.

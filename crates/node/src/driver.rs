@@ -36,11 +36,16 @@ struct Inbox {
 
 impl Inbox {
     fn push(&self, event: Event) {
+        self.extend(std::iter::once(event));
+    }
+
+    fn extend(&self, more: impl Iterator<Item = Event>) {
         let mut events = lock(&self.events);
-        events.push_back(event);
-        let count = self.count.fetch_add(1, Ordering::AcqRel);
+        let before = events.len();
+        events.extend(more);
+        self.count.store(events.len(), Ordering::Release);
         drop(events);
-        if count == 0 {
+        if before == 0 {
             self.arrived.notify_one();
         }
     }
@@ -262,9 +267,13 @@ impl Driver {
             self.world.host.write(&actions.output);
             actions.output.clear();
         }
-        for (to, signal) in actions.signals.drain(..) {
-            self.push(usize::from(to), Event::Signal(signal));
+        let mut signals = actions.signals.drain(..).peekable();
+        while let Some((to, first)) = signals.next() {
+            // Signals for one core go in together.
+            let rest = std::iter::from_fn(|| signals.next_if(|(other, _)| *other == to).map(|(_, signal)| signal));
+            self.inboxes[usize::from(to)].extend(std::iter::once(first).chain(rest).map(Event::Signal));
         }
+        drop(signals);
         for id in actions.gone.drain(..) {
             self.world.gone(id);
         }

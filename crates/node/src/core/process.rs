@@ -21,12 +21,25 @@ pub(crate) struct Body {
     pub(crate) policy: Arc<Policy>,
     /// Cores at which it has spawned, as bits (of their numbers modulo 64).
     pub(crate) spawned_at: u64,
-    /// It was lent here, and nothing that this core sent to its home before is still on the way.
-    pub(crate) settled: bool,
+    /// It was lent here: what this core knows of messages that it sent to its home before.
+    pub(crate) settled: Settled,
+    /// Messages it sent to processes at other cores, modulo a power of two.
+    pub(crate) sent_far: u8,
     /// It may hold something of the world.
     pub(crate) holds: bool,
     /// Someone has stopped it; it does not run until it may go on.
     pub(crate) suspended: bool,
+}
+
+/// Whether messages to a process that was lent are still on their way through its home.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Settled {
+    /// Perhaps.
+    Unknown,
+    /// The home was asked.
+    Asked,
+    /// The home answered, so they are all here.
+    Yes,
 }
 
 /// What a process does.
@@ -169,7 +182,7 @@ impl Mailbox {
     /// Who may go on now that there is room.
     pub(crate) fn released(&mut self) -> Vec<(ProcessId, u32)> {
         let Some(messages) = self.0.as_mut() else { return Vec::new() };
-        let room = messages.bound.is_none_or(|bound| messages.queue.len() <= bound / 2);
+        let room = messages.queue.len() <= messages.bound.unwrap_or(super::MAILBOX_SOFT) / 2;
         if room { messages.senders.drain(..).collect() } else { Vec::new() }
     }
 }

@@ -1,7 +1,7 @@
 //! What processes ask for. Everything is checked here, before anything happens: that there is such a request, that the process may make it, that
 //! it makes sense.
 
-use super::process::{Ended, Group, Reply, Wait};
+use super::process::{Ended, Group, Reply, Settled, Wait};
 use super::signal::{Entry, What};
 use super::table::Listener;
 use super::{Actions, Core, Flow, MAILBOX_SOFT};
@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// A longer wait is as good as for ever, and does not overflow the clock.
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+/// Messages to other cores after which a sender waits to hear that there is room for more.
+const FAR_WINDOW: u8 = 64;
 const NANOS_PER_MS: u64 = 1_000_000;
 
 /// Whether a message between two processes that are both looked after by a core may go without the home of the receiver, to which it is
@@ -242,9 +244,22 @@ impl Core {
         };
         let parcel = self.fiber.heap.pack(&self.program, message);
         let own = self.settings.number;
-        let Some(body) = self.body(to).filter(|body| to.home() == own || body.settled && may_meet(id, to, own)) else {
-            self.send(to, What::Message(parcel), actions);
-            return Flow::Answer(Value::UNIT);
+        let at_home = to.home() == own;
+        let (mut is_near, mut asks) = (at_home, false);
+        if !at_home
+            && may_meet(id, to, own)
+            && let Some(body) = self.body(to)
+        {
+            (is_near, asks) = (body.settled == Settled::Yes, body.settled == Settled::Unknown);
+            if asks {
+                body.settled = Settled::Asked;
+            }
+        }
+        let Some(body) = self.body(to).filter(|_| is_near) else {
+            if asks {
+                self.send(to, What::Fence, actions);
+            }
+            return self.send_far(id, to, parcel, actions);
         };
         let count = body.mailbox.len();
         if count < MAILBOX_SOFT.min(body.policy.mailbox) && !body.mailbox.is_full() {
@@ -264,6 +279,21 @@ impl Core {
         } else {
             Flow::After(Reply::Unit)
         }
+    }
+
+    /// Sends to another core. Now and then the sender waits to hear that there is room, so that it cannot be far ahead of the receiver.
+    fn send_far(&mut self, id: ProcessId, to: ProcessId, parcel: Parcel, actions: &mut Actions) -> Flow {
+        let count = self.body(id).map_or(1, |body| {
+            body.sent_far = body.sent_far.wrapping_add(1);
+            body.sent_far
+        });
+        if count % FAR_WINDOW != 0 {
+            self.send(to, What::Message(parcel, None), actions);
+            return Flow::Answer(Value::UNIT);
+        }
+        let token = self.token(id);
+        self.send(to, What::Message(parcel, Some((id, token))), actions);
+        Flow::Wait(Wait::Reply)
     }
 
     fn wait_for_room(&mut self, id: ProcessId, to: ProcessId) -> Flow {

@@ -17,7 +17,8 @@ pub struct Signal {
 #[derive(Debug)]
 pub(crate) enum What {
     // ---- for the process, wherever it is
-    Message(Parcel),
+    /// A message, and perhaps who waits to hear that there is room for more.
+    Message(Parcel, Option<(ProcessId, u32)>),
     /// The answer to the wait of this number.
     Reply(u32, Reply),
     /// A member of the group it waits for ended: token, place.

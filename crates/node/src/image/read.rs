@@ -1,7 +1,7 @@
 //! Reading the state of a program, to go on with it.
 
 use super::{TEXT_MAX, waits};
-use crate::core::process::{Body, Ended, Group, Mailbox, Reply, State, Wait};
+use crate::core::process::{Body, Ended, Group, Mailbox, Reply, Settled, State, Wait};
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now, Settings};
 use crate::ids::ProcessId;
@@ -179,7 +179,8 @@ impl Restored<'_> {
             mailbox,
             policy,
             spawned_at: 1,
-            settled: false,
+            settled: Settled::Unknown,
+            sent_far: 0,
             holds: false,
             suspended: false,
         };
