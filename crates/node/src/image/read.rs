@@ -27,10 +27,7 @@ pub fn restore(
     root: Policy,
     now: Now,
 ) -> Read<(Core, Vec<String>)> {
-    // Handles are the places of the processes at core 0.
-    let most = state.len();
-    let handles: Vec<u64> = std::iter::once(u64::MAX >> 8).chain(0..most as u64).collect();
-    let mut input = Decoder::new(state, program, &handles)?;
+    let mut input = Decoder::new(state, program, handle)?;
     let mut args = Vec::new();
     for _ in 0..input.input().count(TEXT_MAX, "the number of arguments")? {
         args.push(input.input().text(TEXT_MAX, "an argument")?.to_owned());
@@ -61,6 +58,14 @@ pub fn restore(
     input.finish()?;
     core.references_from = references;
     Ok((core, args))
+}
+
+/// The handle of a process by its number in an image: they get the places of core 0 in their order; 0 is nobody.
+fn handle(number: u64) -> Option<u64> {
+    match number.checked_sub(1) {
+        None => Some(u64::MAX >> 8),
+        Some(place) => (place < crate::ids::INDEXES_MAX as u64).then_some(place),
+    }
 }
 
 fn optional(input: &mut Reader<'_>) -> Read<Option<u64>> {

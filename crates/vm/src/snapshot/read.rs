@@ -26,8 +26,8 @@ const WORDS_MAX: usize = u32::MAX as usize >> 1;
 #[derive(Debug)]
 pub struct Decoder<'a> {
     program: &'a Program,
-    /// The handles of the processes of the snapshot, by their numbers there.
-    processes: &'a [u64],
+    /// The handle of a process of the snapshot, by its number there.
+    processes: fn(u64) -> Option<u64>,
     input: Reader<'a>,
     symbols: Table<u32>,
     functions: Table<u32>,
@@ -149,7 +149,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// If the bytes are no snapshot, or name what the program does not have.
-    pub fn new(bytes: &'a [u8], program: &'a Program, processes: &'a [u64]) -> Read<Self> {
+    pub fn new(bytes: &'a [u8], program: &'a Program, processes: fn(u64) -> Option<u64>) -> Read<Self> {
         let mut input = Reader::new(bytes);
         let mut symbols = Table::new("symbols");
         for name in read_symbols(&mut input)? {
@@ -322,8 +322,11 @@ impl<'a> Decoder<'a> {
                 }
             }
             tag::PROCESS => {
-                let number = self.input.at_most(self.processes.len().saturating_sub(1), "a process")?;
-                Value::fiber(self.processes.get(number).copied().unwrap_or(0))
+                let number = self.input.unsigned()?;
+                match (self.processes)(number) {
+                    Some(handle) => Value::fiber(handle),
+                    None => return self.input.error(format!("there is no process {number}")),
+                }
             }
             tag::NEW => {
                 section.counts.push(0);
