@@ -401,15 +401,19 @@ impl Core {
     /// Runs the process that is loaded until it waits, ends or has used its slice.
     fn run_loaded(&mut self, id: ProcessId, batch: &mut u64, actions: &mut Actions) {
         let mut slice = self.settings.slice;
+        let limited = self.policy.limits_fuel();
         loop {
-            let (left, of_program) = self.policy.fuel_left().unwrap_or((u64::MAX, false));
+            let (left, of_program) =
+                if limited { self.policy.fuel_left().unwrap_or((u64::MAX, false)) } else { (u64::MAX, false) };
             let before = self.fiber.fuel_used();
             let exit = self.fiber.run(&self.program, slice.min(left));
             let used = self.fiber.fuel_used() - before;
             self.fuel += used;
             slice -= used;
             *batch = batch.saturating_sub(used);
-            self.policy.use_fuel(used);
+            if limited {
+                self.policy.use_fuel(used);
+            }
             let flow = match exit {
                 Exit::Request(request) => self.request(id, request, actions),
                 Exit::Done(value) if id == ProcessId::MAIN => return self.main_done(value, actions),
@@ -437,8 +441,10 @@ impl Core {
                 Flow::Answer(value) => self.fiber.resume(value),
                 Flow::Raise(error) => self.fiber.raise(error),
                 Flow::Wait(wait) => {
-                    self.leave(id, State::Waiting(wait));
-                    return self.release_senders(id, actions);
+                    if self.leave(id, State::Waiting(wait)) {
+                        self.release_senders(id, actions);
+                    }
+                    return;
                 }
                 Flow::After(reply) => {
                     self.leave(id, State::Ready(reply));
@@ -458,21 +464,19 @@ impl Core {
         }
     }
 
-    /// Takes the process that is loaded out.
-    fn leave(&mut self, id: ProcessId, state: State) {
+    /// Takes the process that is loaded out; whether someone waits to send to it.
+    fn leave(&mut self, id: ProcessId, state: State) -> bool {
         let parked = self.fiber.park(&self.program);
-        if let Some(body) = self.body(id) {
-            (body.parked, body.state) = (parked, state);
-        }
+        let Some(body) = self.body(id) else { return false };
+        (body.parked, body.state) = (parked, state);
+        body.mailbox.look().is_some_and(|messages| messages.bound.is_none() && !messages.senders.is_empty())
     }
 
     /// A process that waits takes no messages for a while: who sends to it need not wait for that, unless it wants them to.
     fn release_senders(&mut self, id: ProcessId, actions: &mut Actions) {
         let Some(body) = self.body(id) else { return };
-        if body.mailbox.look().is_some_and(|messages| messages.bound.is_none() && !messages.senders.is_empty()) {
-            for (sender, token) in body.mailbox.get().senders.drain(..).collect::<Vec<_>>() {
-                self.send(sender, What::Reply(token, Reply::Unit), actions);
-            }
+        for (sender, token) in body.mailbox.get().senders.drain(..).collect::<Vec<_>>() {
+            self.send(sender, What::Reply(token, Reply::Unit), actions);
         }
     }
 

@@ -65,6 +65,11 @@ impl Policy {
         std::iter::successors(Some(self), |policy| policy.parent.as_deref())
     }
 
+    /// Whether any policy around limits fuel.
+    pub(crate) fn limits_fuel(&self) -> bool {
+        self.chain().any(|policy| policy.fuel.is_some())
+    }
+
     /// The least fuel that any policy around has left, and whether that is the program's.
     pub(crate) fn fuel_left(&self) -> Option<(u64, bool)> {
         let mut least = None;

@@ -14,7 +14,7 @@ const SMALL_WORDS_MAX: usize = 2048;
 /// Room of at most this many words is kept by a worker for the next fiber it runs.
 const SCRATCH_WORDS_MAX: usize = 1 << 20;
 /// A heap below this many words is left as it is when its fiber waits.
-const COMPACT_WORDS_MIN: usize = 96;
+const COMPACT_WORDS_MIN: usize = 160;
 
 /// A fiber that does not run.
 #[derive(Debug)]

@@ -28,9 +28,14 @@ known_symbols! {
 }
 
 impl Known {
-    /// The label with this symbol number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        ALL_KNOWN.get(number as usize).copied()
+    /// The label that is spelled like this.
+    pub fn from_name(name: &str) -> Option<Self> {
+        KNOWN.iter().position(|known| *known == name).map(|at| ALL_KNOWN[at])
+    }
+
+    /// How it is spelled.
+    pub fn name(self) -> &'static str {
+        KNOWN[self as usize]
     }
 
     /// The symbol number.

@@ -239,9 +239,9 @@ impl Restored<'_> {
             waits::MAYBE_PROCESS => Reply::MaybeProcess(Some(self.id(input.input())?)),
             waits::NO_PROCESS => Reply::MaybeProcess(None),
             waits::ERROR => {
-                let number = input.input().unsigned()?;
-                let Some(kind) = u32::try_from(number).ok().and_then(qualm_vm::statics::Known::from_number) else {
-                    return input.input().error("there is no such kind of error");
+                let name = input.input().text(TEXT_MAX, "a kind of error")?;
+                let Some(kind) = qualm_vm::statics::Known::from_name(name) else {
+                    return input.input().error(format!("`{name}` is no kind of error"));
                 };
                 Reply::Error(kind, input.input().text(TEXT_MAX, "a message")?.into())
             }

@@ -293,7 +293,7 @@ fn write_reply(out: &mut Encoder<'_>, reply: &Reply, number: &dyn Fn(ProcessId) 
         Reply::World(_) => out.out().byte(waits::INTERRUPTED),
         Reply::Error(kind, message) => {
             out.out().byte(waits::ERROR);
-            out.out().unsigned(u64::from(kind.number()));
+            out.out().bytes(kind.name().as_bytes());
             out.out().bytes(message.as_bytes());
         }
     }
