@@ -287,7 +287,7 @@ impl Core {
             body.sent_far = body.sent_far.wrapping_add(1);
             body.sent_far
         });
-        if count % FAR_WINDOW != 0 {
+        if !count.is_multiple_of(FAR_WINDOW) {
             self.send(to, What::Message(parcel, None), actions);
             return Flow::Answer(Value::UNIT);
         }
