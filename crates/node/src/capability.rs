@@ -74,6 +74,8 @@ requests! {
     JoinGroup "JoinGroup" None;
     LeaveGroup "LeaveGroup" None;
     Members "Members" None;
+    Store "Store" None;
+    Load "Load" None;
     Snapshot "Snapshot" None;
     Restore "Restore" None;
 }

@@ -29,7 +29,7 @@ use crate::capability::{Capabilities, RequestTable};
 use crate::ids::{IdMap, ProcessId};
 use crate::policy::Policy;
 use crate::scheduler::{Begin, End, Stats};
-use crate::system::Ask;
+use crate::system::{Answer, Ask};
 use inspect::{Info, Inspect};
 use process::{Body, Ended, Mailbox, Reply, Settled, State, Wait};
 use qualm_vm::code::Program;
@@ -492,6 +492,13 @@ impl Core {
 
     /// Tells the process that is loaded what it waited for.
     fn give(&mut self, reply: Reply) {
+        let reply = match reply {
+            Reply::World(answer) => match *answer {
+                Answer::Stored(bytes) => return self.give_stored(bytes.as_deref()),
+                other => Reply::World(Box::new(other)),
+            },
+            other => other,
+        };
         let (heap, program) = (&mut self.fiber.heap, &self.program);
         let answer = match reply {
             Reply::GoOn => return,
@@ -519,6 +526,21 @@ impl Core {
             }
         };
         self.fiber.resume(answer);
+    }
+
+    fn give_stored(&mut self, bytes: Option<&[u8]>) {
+        let value = bytes.map(|bytes| self.stored_value(bytes)).transpose();
+        match value {
+            Ok(value) => {
+                let value = crate::system::option(&mut self.fiber.heap, value);
+                self.fiber.resume(value);
+            }
+            Err(error) => {
+                let message = format!("what was stored is no value of this program: {error}");
+                let raised = crate::system::error(&mut self.fiber.heap, Known::System, &message);
+                self.fiber.raise(raised);
+            }
+        }
     }
 
     // ---- signals

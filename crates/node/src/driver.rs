@@ -2,10 +2,9 @@
 
 use crate::core::inspect::{Info, Inspect};
 use crate::core::{Actions, Core, Event, Now};
-use crate::host::Streams;
 use crate::ids::ProcessId;
 use crate::image;
-use crate::scheduler::End;
+use crate::scheduler::{End, Options};
 use crate::system::{Answer, Ask};
 use crate::world::World;
 use qualm_vm::heap::parcel::Parcel;
@@ -109,7 +108,7 @@ impl Drop for StopOnPanic<'_> {
 }
 
 impl Driver {
-    pub(crate) fn new(cores: usize, streams: Streams, stop: Option<Arc<AtomicBool>>) -> Self {
+    pub(crate) fn new(cores: usize, options: &Options) -> Self {
         let inboxes: Arc<Vec<Inbox>> = Arc::new((0..cores).map(|_| Inbox::default()).collect());
         let answers = inboxes.clone();
         let deliver = move |answer: Option<(ProcessId, u32, Answer)>| match answer {
@@ -117,12 +116,12 @@ impl Driver {
             None => answers[0].push(Event::Run),
         };
         Self {
-            world: World::new(streams, Arc::new(deliver)),
+            world: World::new(options.streams.clone(), options.store.clone(), Arc::new(deliver)),
             inboxes,
             hungry: AtomicU64::new(0),
             idle: Mutex::default(),
             done: AtomicBool::new(false),
-            stop,
+            stop: options.stop.clone(),
             started: Instant::now(),
             ended: Mutex::new(None),
             looks: Mutex::default(),

@@ -87,7 +87,7 @@ impl Output {
 
 struct Node {
     options: NodeOptions,
-    store: Store,
+    store: Arc<Store>,
     token: String,
     programs: Mutex<(u64, BTreeMap<u64, Arc<Hosted>>)>,
     /// What programs that are over did.
@@ -101,7 +101,7 @@ struct Node {
 /// # Errors
 /// If its store cannot be opened or nobody can listen there.
 pub fn serve(options: NodeOptions, ready: impl FnOnce(&str)) -> Result<(), String> {
-    let store = Store::open(&options.folder).map_err(|error| error.to_string())?;
+    let store = Arc::new(Store::open(&options.folder).map_err(|error| error.to_string())?);
     let token = new_token(&options.folder).map_err(|error| format!("{}: {error}", options.folder.display()))?;
     let listener = options.listen.listen().map_err(|error| format!("{}: {error}", options.listen))?;
     let node = Arc::new(Node {
@@ -242,6 +242,7 @@ impl Node {
             limits: Limits { memory_words: given.memory_words },
             capabilities,
             args,
+            store: Some(self.store.clone()),
             streams: Streams::To(Sink(Arc::new(move |bytes: &[u8]| lock(&sink).write(bytes)))),
             ..Options::default()
         };

@@ -9,6 +9,7 @@ use crate::ids::CORES_MAX;
 use crate::image;
 use crate::policy::Policy;
 use qualm_ir::wire::WireError;
+use qualm_store::Store;
 use qualm_vm::code::Program;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::parcel::Parcel;
@@ -45,6 +46,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Where its streams lead.
     pub streams: Streams,
+    /// Where values are kept by hash; nothing to keep them as long as the program runs.
+    pub store: Option<Arc<Store>>,
     /// Stops the program soon after it becomes true.
     pub stop: Option<Arc<AtomicBool>>,
     /// What to run instead of the entry.
@@ -77,6 +80,7 @@ impl Default for Options {
             stress: Stress::None,
             seed: None,
             streams: Streams::Process,
+            store: None,
             stop: None,
             begin: None,
             save: false,
@@ -209,7 +213,7 @@ fn make_cores(program: &Arc<Program>, options: &Options) -> Vec<Core> {
 }
 
 fn drive(mut cores: Vec<Core>, options: Options) -> Report {
-    let driver = Driver::new(cores.len(), options.streams.clone(), options.stop.clone());
+    let driver = Driver::new(cores.len(), &options);
     conclude(&driver, &mut cores, &options)
 }
 
@@ -244,7 +248,7 @@ impl Running {
             None => start_cores(program, &options),
             Some(state) => resume_cores(program, state, &mut options)?,
         };
-        let driver = Arc::new(Driver::new(cores.len(), options.streams.clone(), options.stop.clone()));
+        let driver = Arc::new(Driver::new(cores.len(), &options));
         let inner = driver.clone();
         let thread = std::thread::spawn(move || conclude(&inner, &mut cores, &options));
         Ok(Self { driver, thread: Mutex::new(Some(thread)) })

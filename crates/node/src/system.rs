@@ -17,6 +17,10 @@ pub enum Ask {
     Env(String),
     /// Does something with what is at a path, below these directories (nothing: anywhere).
     File(FileAsk, String, Option<Vec<Scope>>),
+    /// Keeps the bytes of a value.
+    Store(Vec<u8>),
+    /// The bytes that were kept under a hash.
+    Load(String),
     /// Sends an HTTP request and waits for the response.
     Http(HttpRequest),
     /// Accepts HTTP requests at an address.
@@ -93,6 +97,10 @@ pub struct HttpResponse {
 pub enum Answer {
     /// `()`
     Unit,
+    /// A string.
+    Text(String),
+    /// The bytes of a value, or none; the core makes a value of them.
+    Stored(Option<Vec<u8>>),
     /// A string, or none: as an option.
     MaybeText(Option<String>),
     /// How an operation that may fail went.
@@ -144,7 +152,8 @@ impl Answer {
     /// The answer as a value of a heap.
     pub(crate) fn value(self, heap: &mut Heap) -> Value {
         match self {
-            Self::Unit => Value::UNIT,
+            Self::Unit | Self::Stored(_) => Value::UNIT,
+            Self::Text(text) => heap.text(&text),
             Self::MaybeText(text) => {
                 let text = text.map(|text| heap.text(&text));
                 option(heap, text)

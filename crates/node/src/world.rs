@@ -6,6 +6,7 @@ use crate::host::{Host, Streams};
 use crate::ids::ProcessId;
 use crate::net::{Handles, send_request};
 use crate::system::{Answer, Ask, Plain, Trouble};
+use qualm_store::{Kind, Store};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,42 @@ pub(crate) struct World {
     deliver: Deliver,
     runtime: Mutex<Option<Runtime>>,
     waiting: Arc<Waiting>,
+    values: Values,
+}
+
+/// Where values are kept by hash.
+#[derive(Clone)]
+pub(crate) enum Values {
+    /// As long as the program runs.
+    Memory(Arc<Mutex<HashMap<String, Vec<u8>>>>),
+    /// In a store.
+    Store(Arc<Store>),
+}
+
+impl Values {
+    fn put(&self, bytes: Vec<u8>) -> Answer {
+        match self {
+            Self::Memory(values) => {
+                let hash = blake3::hash(&bytes).to_hex().to_string();
+                values.lock().unwrap_or_else(PoisonError::into_inner).insert(hash.clone(), bytes);
+                Answer::Text(hash)
+            }
+            Self::Store(store) => match store.put(Kind::Value, &bytes, &[], None).and_then(|written| {
+                store.pin(written.hash, true)?;
+                Ok(written.hash)
+            }) {
+                Ok(hash) => Answer::Text(hash.to_string()),
+                Err(error) => Answer::Result(Err(Trouble::Failed(error.to_string()))),
+            },
+        }
+    }
+
+    fn get(&self, hash: &str) -> Answer {
+        Answer::Stored(match self {
+            Self::Memory(values) => values.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned(),
+            Self::Store(store) => hash.parse().ok().and_then(|hash| store.get(hash).ok().flatten()),
+        })
+    }
 }
 
 /// Requests that are not yet answered.
@@ -44,13 +81,14 @@ impl Waiting {
 }
 
 impl World {
-    pub(crate) fn new(streams: Streams, deliver: Deliver) -> Self {
+    pub(crate) fn new(streams: Streams, store: Option<Arc<Store>>, deliver: Deliver) -> Self {
         Self {
             host: Arc::new(Host::new(streams)),
             handles: Arc::default(),
             deliver,
             runtime: Mutex::new(None),
             waiting: Arc::default(),
+            values: store.map_or_else(|| Values::Memory(Arc::default()), Values::Store),
         }
     }
 
@@ -84,6 +122,14 @@ impl World {
             Ask::File(what, path, reach) => {
                 self.blocking(id, token, alone, move || Answer::Result(files::answer(what, &path, reach.as_deref())))
             }
+            Ask::Store(bytes) => match &self.values {
+                Values::Memory(_) => Some(self.values.put(bytes)),
+                Values::Store(_) => {
+                    let values = self.values.clone();
+                    self.blocking(id, token, alone, move || values.put(bytes))
+                }
+            },
+            Ask::Load(hash) => Some(self.values.get(&hash)),
             Ask::Http(request) => self.blocking(id, token, false, move || Answer::Result(send_request(request))),
             Ask::HttpAnswer(handle, response) => result(handles.answer(handle, response)),
             Ask::Address(handle) => result(handles.address(handle)),

@@ -6,6 +6,8 @@ use super::{Actions, Core, Flow};
 use crate::capability::Request;
 use crate::ids::ProcessId;
 use crate::system::{Ask, FileAsk, HttpRequest, HttpResponse};
+use qualm_ir::wire::WireError;
+use qualm_vm::snapshot::{Decoder, Encoder};
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 
@@ -121,6 +123,27 @@ impl Core {
         let seconds = self.now.nanos as f64 / 1e9;
         let line = format!("{seconds:10.3} {id} {} {text}\n", heap.repr(level));
         self.ask(id, Ask::WriteError(line), actions)
+    }
+
+    // ---- values by hash
+
+    /// Keeps a value under its hash: its canonical bytes, with functions by hash.
+    pub(super) fn store_value(&mut self, id: ProcessId, payload: Value, actions: &mut Actions) -> Flow {
+        let parcel = self.fiber.heap.pack(&self.program, payload);
+        let program = self.program.clone();
+        let nobody = std::collections::HashMap::new();
+        let mut out = Encoder::new(&program, &nobody);
+        out.parcel(&parcel);
+        self.ask(id, Ask::Store(out.finish()), actions)
+    }
+
+    /// The value whose bytes were kept; it must be one of this program's functions and labels.
+    pub(super) fn stored_value(&mut self, bytes: &[u8]) -> Result<Value, WireError> {
+        let program = self.program.clone();
+        let mut input = Decoder::new(bytes, &program, |_| Some(u64::MAX >> 8))?;
+        let parcel = input.parcel()?;
+        input.finish()?;
+        Ok(self.fiber.heap.unpack(&program, &parcel))
     }
 
     // ---- handles

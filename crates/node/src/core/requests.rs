@@ -116,6 +116,8 @@ impl Core {
             Request::Register | Request::WhereIs | Request::JoinGroup | Request::LeaveGroup | Request::Members => {
                 self.ask_registry(id, kind, payload, actions)
             }
+            Request::Store => self.store_value(id, payload, actions),
+            Request::Load => self.ask_with_text(id, payload, "Load needs the hash that Store gave", Ask::Load, actions),
             Request::Snapshot | Request::Restore => {
                 let heap = &mut self.fiber.heap;
                 let answer = match kind {
