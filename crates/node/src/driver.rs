@@ -3,7 +3,7 @@
 use crate::core::inspect::{Info, Inspect};
 use crate::core::{Actions, Core, Event, Now};
 use crate::ids::ProcessId;
-use crate::image;
+use crate::image::{self, Around};
 use crate::scheduler::{End, Options};
 use crate::system::{Answer, Ask};
 use crate::world::World;
@@ -116,7 +116,7 @@ impl Driver {
             None => answers[0].push(Event::Run),
         };
         Self {
-            world: World::new(options.streams.clone(), options.store.clone(), Arc::new(deliver)),
+            world: World::new(options, Arc::new(deliver)),
             inboxes,
             hungry: AtomicU64::new(0),
             idle: Mutex::default(),
@@ -194,7 +194,8 @@ impl Driver {
                 }
             }
         }
-        image::save(cores, self.now(), args, &self.world.pending())
+        let around = Around { args: args.to_vec(), values: self.world.values() };
+        image::save(cores, self.now(), &around, &self.world.pending())
     }
 
     /// Looks at processes or steers one.

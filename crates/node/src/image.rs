@@ -12,6 +12,7 @@ pub use write::save;
 use qualm_ir::binary;
 use qualm_ir::module::Module;
 use qualm_ir::wire::{Reader, WireError, Writer};
+use std::collections::BTreeMap;
 
 /// The first bytes of a file.
 pub const MAGIC: &[u8; 6] = b"\x7fqimag";
@@ -40,6 +41,15 @@ mod waits {
     pub(super) const FOR_TIME: u8 = 17;
     pub(super) const FOR_REPLY: u8 = 18;
     pub(super) const FOR_GROUP: u8 = 19;
+}
+
+/// What belongs to a program besides its processes.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Around {
+    /// What it sees as its arguments.
+    pub args: Vec<String>,
+    /// Values that it keeps by hash, if it keeps them itself.
+    pub values: BTreeMap<String, Vec<u8>>,
 }
 
 /// A program that was stopped: its code and its state.

@@ -14,6 +14,7 @@ use qualm_vm::code::Program;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::parcel::Parcel;
 use qualm_vm::heap::{HeapStats, Stress};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -48,6 +49,8 @@ pub struct Options {
     pub streams: Streams,
     /// Where values are kept by hash; nothing to keep them as long as the program runs.
     pub store: Option<Arc<Store>>,
+    /// Values that it has there from before.
+    pub values: BTreeMap<String, Vec<u8>>,
     /// Stops the program soon after it becomes true.
     pub stop: Option<Arc<AtomicBool>>,
     /// What to run instead of the entry.
@@ -81,6 +84,7 @@ impl Default for Options {
             seed: None,
             streams: Streams::Process,
             store: None,
+            values: BTreeMap::new(),
             stop: None,
             begin: None,
             save: false,
@@ -181,10 +185,10 @@ fn resume_cores(program: &Arc<Program>, state: &[u8], options: &mut Options) -> 
     let policy = Policy::root(options.capabilities.clone(), options.limits, options.fuel);
     let mut cores = make_cores(program, options);
     let now = Now { nanos: 0, wall_ms: 0 };
-    let (first, args) = image::restore(state, program, cores[0].settings.clone(), policy, now)?;
+    let (first, around) = image::restore(state, program, cores[0].settings.clone(), policy, now)?;
     let references = first.references_from;
     cores[0] = first;
-    options.args = args;
+    (options.args, options.values) = (around.args, around.values);
     for core in &mut cores {
         core.settings.args = options.args.clone().into();
         core.references_from = references;

@@ -3,7 +3,7 @@
 
 use crate::core::{Actions, Core, Event, Now, Settings};
 use crate::ids::ProcessId;
-use crate::image;
+use crate::image::{self, Around};
 use crate::policy::Policy;
 use crate::scheduler::{End, Stats};
 use crate::system::{Answer, Ask, Trouble};
@@ -34,6 +34,7 @@ pub struct Simulator {
     now: Now,
     told_deadlock: bool,
     end: Option<End>,
+    around: Around,
     /// What was written.
     pub output: Vec<u8>,
 }
@@ -62,7 +63,7 @@ impl Simulator {
     ) -> Result<Self, WireError> {
         let mut simulator = Self::new(program, cores, seed, Rng::with_seed(seed));
         let settings = simulator.cores[0].settings.clone();
-        simulator.cores[0] = image::restore(state, program, settings, policy, simulator.now)?.0;
+        (simulator.cores[0], simulator.around) = image::restore(state, program, settings, policy, simulator.now)?;
         let references = simulator.cores[0].references_from;
         simulator.cores.iter_mut().for_each(|core| core.references_from = references);
         Ok(simulator)
@@ -90,6 +91,7 @@ impl Simulator {
             now: Now { nanos: 0, wall_ms: 1_000_000_000_000 },
             told_deadlock: false,
             end: None,
+            around: Around::default(),
             output: Vec::new(),
         }
     }
@@ -115,7 +117,7 @@ impl Simulator {
         for core in &mut self.cores {
             core.rest(self.now);
         }
-        image::save(&self.cores, self.now, &[], &HashSet::new())
+        image::save(&self.cores, self.now, &self.around, &HashSet::new())
     }
 
     /// What the processes did so far.

@@ -2,12 +2,13 @@
 //! core does.
 
 use crate::files;
-use crate::host::{Host, Streams};
+use crate::host::Host;
 use crate::ids::ProcessId;
 use crate::net::{Handles, send_request};
+use crate::scheduler::Options;
 use crate::system::{Answer, Ask, Plain, Trouble};
 use qualm_store::{Kind, Store};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +37,7 @@ pub(crate) struct World {
 #[derive(Clone)]
 pub(crate) enum Values {
     /// As long as the program runs.
-    Memory(Arc<Mutex<HashMap<String, Vec<u8>>>>),
+    Memory(Arc<Mutex<BTreeMap<String, Vec<u8>>>>),
     /// In a store.
     Store(Arc<Store>),
 }
@@ -81,14 +82,15 @@ impl Waiting {
 }
 
 impl World {
-    pub(crate) fn new(streams: Streams, store: Option<Arc<Store>>, deliver: Deliver) -> Self {
+    pub(crate) fn new(options: &Options, deliver: Deliver) -> Self {
+        let memory = || Values::Memory(Arc::new(Mutex::new(options.values.clone())));
         Self {
-            host: Arc::new(Host::new(streams)),
+            host: Arc::new(Host::new(options.streams.clone())),
             handles: Arc::default(),
             deliver,
             runtime: Mutex::new(None),
             waiting: Arc::default(),
-            values: store.map_or_else(|| Values::Memory(Arc::default()), Values::Store),
+            values: options.store.clone().map_or_else(memory, Values::Store),
         }
     }
 
@@ -217,6 +219,14 @@ impl World {
         let end = Instant::now() + moment;
         while self.waiting() > 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The values that are kept as long as the program runs.
+    pub(crate) fn values(&self) -> BTreeMap<String, Vec<u8>> {
+        match &self.values {
+            Values::Memory(values) => values.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Values::Store(_) => BTreeMap::new(),
         }
     }
 

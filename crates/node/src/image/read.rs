@@ -1,6 +1,6 @@
 //! Reading the state of a program, to go on with it.
 
-use super::{TEXT_MAX, waits};
+use super::{Around, TEXT_MAX, waits};
 use crate::core::process::{Body, Ended, Group, Mailbox, Reply, Settled, State, Wait};
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now, Settings};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 type Read<T> = Result<T, WireError>;
 
-/// A program from an image: its first core, and what it sees as its arguments.
+/// A program from an image: its first core, and what belongs to it besides.
 ///
 /// # Errors
 /// If the state is not one of this program.
@@ -26,14 +26,22 @@ pub fn restore(
     settings: Settings,
     root: Policy,
     now: Now,
-) -> Read<(Core, Vec<String>)> {
+) -> Read<(Core, Around)> {
     let mut input = Decoder::new(state, program, handle)?;
-    let mut args = Vec::new();
+    let mut around = Around::default();
     for _ in 0..input.input().count(TEXT_MAX, "the number of arguments")? {
-        args.push(input.input().text(TEXT_MAX, "an argument")?.to_owned());
+        around.args.push(input.input().text(TEXT_MAX, "an argument")?.to_owned());
+    }
+    for _ in 0..input.input().count(TEXT_MAX, "the number of values")? {
+        let value = input.input().bytes(usize::MAX >> 1, "a value")?.to_vec();
+        let hash = blake3::hash(&value).to_hex().to_string();
+        if around.values.last_key_value().is_some_and(|(last, _)| *last >= hash) {
+            return input.input().error("values are in the order of their hashes");
+        }
+        around.values.insert(hash, value);
     }
     let policies = read_policies(input.input(), root)?;
-    let mut core = Core::new(program.clone(), Settings { args: args.clone().into(), ..settings });
+    let mut core = Core::new(program.clone(), Settings { args: around.args.clone().into(), ..settings });
     let count = input.input().count(crate::ids::INDEXES_MAX, "the number of processes")?;
     let mut restored = Restored { core: &mut core, count, policies, now, waits: Vec::new() };
     for number in 0..count {
@@ -57,7 +65,7 @@ pub fn restore(
     }
     input.finish()?;
     core.references_from = references;
-    Ok((core, args))
+    Ok((core, around))
 }
 
 /// The handle of a process by its number in an image: they get the places of core 0 in their order; 0 is nobody.

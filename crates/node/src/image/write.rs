@@ -1,6 +1,6 @@
 //! Writing the state of a program that was stopped.
 
-use super::waits;
+use super::{Around, waits};
 use crate::core::process::{Body, Ended, Reply, State, Wait};
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now};
@@ -34,7 +34,7 @@ fn in_order(ids: impl Iterator<Item = u64>) -> Vec<u64> {
 }
 
 /// The state of a program that was stopped. The answers of the world to `pending` will never come: these waits end with a failure.
-pub fn save(cores: &[Core], now: Now, args: &[String], pending: &HashSet<(ProcessId, u32)>) -> Vec<u8> {
+pub fn save(cores: &[Core], now: Now, around: &Around, pending: &HashSet<(ProcessId, u32)>) -> Vec<u8> {
     let program = cores[0].program.clone();
     let mut all = Processes {
         live: BTreeMap::new(),
@@ -81,7 +81,7 @@ pub fn save(cores: &[Core], now: Now, args: &[String], pending: &HashSet<(Proces
         let order = in_order(known.iter().copied());
         let numbers: HashMap<u64, u64> = order.iter().copied().zip(1..).collect();
         let mut out = Encoder::new(&program, &numbers);
-        write_all(&mut out, cores, &all, &order, &numbers, now, args);
+        write_all(&mut out, cores, &all, &order, &numbers, now, around);
         if out.unknown().is_empty() {
             return out.finish();
         }
@@ -96,10 +96,12 @@ fn write_all(
     order: &[u64],
     numbers: &HashMap<u64, u64>,
     now: Now,
-    args: &[String],
+    around: &Around,
 ) {
-    out.out().length(args.len());
-    args.iter().for_each(|arg| out.out().bytes(arg.as_bytes()));
+    out.out().length(around.args.len());
+    around.args.iter().for_each(|arg| out.out().bytes(arg.as_bytes()));
+    out.out().length(around.values.len());
+    around.values.values().for_each(|value| out.out().bytes(value));
     out.out().length(all.policies.len());
     for policy in &all.policies {
         write_policy(out.out(), policy, &all.policies);
