@@ -21,15 +21,20 @@ use qualm_vm::fiber::Limits;
 use qualm_vm::load::load_with;
 use qualm_vm::snapshot::Decoder;
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Columns of a list of fibers.
 const COLUMNS: &[&str] = &["FIBER", "PROGRAM", "STATE", "MESSAGES", "KIB", "ENTRIES", "AT"];
 /// Fibers in a list, at most.
 const LISTED_MAX: usize = 10_000;
+/// How long a reader of numbers may take, and how much it may ask.
+const METRICS_PATIENCE: Duration = Duration::from_secs(2);
+const METRICS_REQUEST_MAX: u64 = 1 << 14;
 /// What names of saved programs begin with.
 const SAVED: &str = "program/";
 /// Calls whose innermost name is shown.
@@ -42,6 +47,8 @@ pub struct NodeOptions {
     pub folder: PathBuf,
     /// Where it listens.
     pub listen: Address,
+    /// Where its numbers can be read over HTTP, as Prometheus does it.
+    pub metrics: Option<String>,
     /// Threads for each program.
     pub workers: usize,
     /// Which sources are not the user's.
@@ -80,7 +87,7 @@ impl Output {
         if self.client.is_none()
             && let Some(log) = &mut self.log
         {
-            let _ = std::io::Write::write_all(log, bytes);
+            let _ = log.write_all(bytes);
         }
     }
 }
@@ -113,6 +120,11 @@ pub fn serve(options: NodeOptions, ready: impl FnOnce(&str)) -> Result<(), Strin
         stopping: AtomicBool::new(false),
         began: Instant::now(),
     });
+    if let Some(address) = &node.options.metrics {
+        let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
+        let node = node.clone();
+        std::thread::spawn(move || node.tell_metrics(&listener));
+    }
     let restored = node.restore_all();
     ready(&format!("listening at {}, {restored} programs restored", node.options.listen));
     loop {
@@ -452,6 +464,24 @@ impl Node {
     }
 
     // ---- numbers
+
+    /// Answers every HTTP request with the numbers; one at a time is enough for who looks every few seconds.
+    fn tell_metrics(&self, listener: &TcpListener) {
+        for stream in listener.incoming().flatten() {
+            let _ = stream.set_read_timeout(Some(METRICS_PATIENCE));
+            let _ = stream.set_write_timeout(Some(METRICS_PATIENCE));
+            let mut lines = BufReader::new(Read::take(&stream, METRICS_REQUEST_MAX)).lines();
+            let whole = lines.any(|line| !line.is_ok_and(|line| !line.is_empty()));
+            let text = self.metrics();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                text.len()
+            );
+            if whole {
+                let _ = (&stream).write_all((head + &text).as_bytes());
+            }
+        }
+    }
 
     fn metrics(&self) -> String {
         let programs = self.all();

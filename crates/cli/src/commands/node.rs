@@ -30,6 +30,9 @@ pub struct StartArgs {
     /// Where to listen: a socket file or HOST:PORT [default: a socket in the store's folder]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Tell numbers about the node over HTTP at HOST:PORT, as Prometheus reads them
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Threads for each program [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
@@ -50,6 +53,7 @@ fn start(args: &StartArgs) -> u8 {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = NodeOptions {
         workers: args.workers.map_or_else(cores, usize::from),
+        metrics: args.metrics.clone(),
         hide: is_standard,
         listen: listen.clone(),
         folder: folder.clone(),
