@@ -145,3 +145,14 @@ callers = System.parallel (map (k -> () -> processes::call (unwrap (processes::w
         "(Error (Quota \"fuel\"), true, 45)",
     );
 }
+
+#[test]
+fn who_floods_a_mailbox_is_stopped_wherever_it_is() {
+    always(
+        "use processes
+sink = processes::spawn_limited { mailbox: 100 } (() -> System.sleep 1000000000)
+floods = map (k -> System.spawn (() -> loop { System.send sink k })) (0..4)
+map (p -> processes::join p) floods",
+        "[Error (Quota \"mailbox\"), Error (Quota \"mailbox\"), Error (Quota \"mailbox\"), Error (Quota \"mailbox\")]",
+    );
+}

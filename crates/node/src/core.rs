@@ -608,9 +608,18 @@ impl Core {
         match what {
             What::Holds => body.holds = true,
             What::Message(message, from) => {
-                self.deliver(to, message);
-                if let Some(from) = from {
-                    self.acknowledge(to, from, actions);
+                // Beyond its quota nothing more is taken, and a sender learns of it when it next waits for room.
+                let over = body.mailbox.len() >= body.policy.mailbox;
+                if !over {
+                    self.deliver(to, message);
+                }
+                match from {
+                    Some((sender, token)) if over => {
+                        let refused = Reply::Error(Known::Quota, "mailbox".into());
+                        self.send(sender, What::Reply(token, refused), actions);
+                    }
+                    Some(from) => self.acknowledge(to, from, actions),
+                    None => {}
                 }
             }
             What::Reply(token, reply) => {
@@ -663,20 +672,18 @@ impl Core {
 
     /// Puts a message into a mailbox, or hands it over at once.
     pub(crate) fn deliver(&mut self, to: ProcessId, message: Parcel) {
-        let Some(body) = self.body(to) else { return };
-        if let State::Waiting(Wait::Message { at, take, timed }) = body.state
-            && body.mailbox.len() == at as usize
-        {
-            let told = if take && at == 0 {
-                message
-            } else {
-                body.mailbox.push(message.clone());
-                message
-            };
-            let reply = if timed { Reply::MaybeMessage(Some(told)) } else { Reply::Message(told) };
-            return self.wake(to, reply);
+        let own = to.home() == self.settings.number;
+        let body = if own { self.table.body(to) } else { self.guests.get_mut(&to).map(|body| &mut **body) };
+        let Some(body) = body else { return };
+        let State::Waiting(Wait::Message { at, take, timed }) = body.state else { return body.mailbox.push(message) };
+        if body.mailbox.len() != at as usize {
+            return body.mailbox.push(message);
         }
-        body.mailbox.push(message);
+        if !(take && at == 0) {
+            body.mailbox.push(message.clone());
+        }
+        body.state = State::Ready(if timed { Reply::MaybeMessage(Some(message)) } else { Reply::Message(message) });
+        self.ready.push_back(to);
     }
 
     /// A message that the runtime makes: a label with a payload.

@@ -63,6 +63,8 @@ pub struct Heap {
     pub(crate) most_words: usize,
     /// The room of an earlier collection, to use again.
     pub(crate) spare: Vec<u64>,
+    /// Where a packing remembers what it overwrote.
+    pub(crate) undo: Vec<(usize, u64)>,
     /// What it did so far.
     pub stats: HeapStats,
 }
@@ -91,6 +93,7 @@ impl Heap {
             stress,
             most_words: crate::fiber::Limits::default().memory_words,
             spare: Vec::new(),
+            undo: Vec::new(),
             stats: HeapStats::default(),
         }
     }

@@ -265,8 +265,9 @@ impl Core {
         };
         let count = body.mailbox.len();
         if count < MAILBOX_SOFT.min(body.policy.mailbox) && !body.mailbox.is_full() {
+            let bounded = body.mailbox.look().is_some_and(|messages| messages.bound.is_some());
             self.deliver(to, parcel);
-            let full = self.body(to).is_some_and(|body| body.mailbox.is_full());
+            let full = bounded && self.body(to).is_some_and(|body| body.mailbox.is_full());
             return if full && to != id { self.wait_for_room(id, to) } else { Flow::Answer(Value::UNIT) };
         }
         if count >= body.policy.mailbox {

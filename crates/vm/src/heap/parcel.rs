@@ -13,6 +13,9 @@ const MOVED: u64 = 0xff;
 /// Room that most messages fit in.
 const FIRST_WORDS: usize = 12;
 
+/// Room for headers that is kept from one packing to the next.
+const UNDO_MAX: usize = 1 << 12;
+
 /// A value on its way from one heap to another.
 #[derive(Clone, Debug)]
 pub struct Parcel {
@@ -59,16 +62,21 @@ impl Heap {
         }
         let mut out = Vec::with_capacity(FIRST_WORDS);
         out.push(0);
-        let mut packer = Packer { heap: &mut self.words, out, undo: Vec::new() };
+        let mut packer = Packer { heap: &mut self.words, out, undo: std::mem::take(&mut self.undo) };
         let root = Value(packer.keep(root.0));
         let mut at = 1;
         while at < packer.out.len() {
             at = packer.scan(at, program);
         }
-        for (offset, head) in std::mem::take(&mut packer.undo) {
-            packer.heap[offset] = head;
+        let Packer { heap, out, mut undo } = packer;
+        for (offset, head) in undo.drain(..) {
+            heap[offset] = head;
         }
-        Parcel { words: packer.out, root }
+        // Room that a large value needed is not kept.
+        if undo.capacity() <= UNDO_MAX {
+            self.undo = undo;
+        }
+        Parcel { words: out, root }
     }
 
     /// Copies a parcel in and gives its value.
