@@ -68,7 +68,7 @@ pub(crate) struct Driver {
     pub(crate) ended: Mutex<Option<(End, Option<Parcel>)>>,
     /// Those who look at processes, and how many have.
     looks: Mutex<Looks>,
-    wish: Mutex<Option<Wish>>,
+    wishes: Mutex<Wishes>,
 }
 
 /// Those who look at processes by number, and how many there were.
@@ -76,6 +76,14 @@ pub(crate) struct Driver {
 struct Looks {
     count: u64,
     open: HashMap<u64, mpsc::Sender<Vec<Info>>>,
+}
+
+/// Those who want the state.
+#[derive(Default)]
+struct Wishes {
+    open: Vec<Wish>,
+    /// The program is over: there is no state any more.
+    over: bool,
 }
 
 /// Someone wants the state.
@@ -88,8 +96,8 @@ struct Wish {
 #[derive(Default)]
 struct Idle {
     cores: usize,
-    /// Of these, those that wait for a time.
-    timers: usize,
+    /// Of these, those at which something can happen without a signal: a time comes, a suspended process is let go on.
+    open: usize,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -125,7 +133,7 @@ impl Driver {
             started: Instant::now(),
             ended: Mutex::new(None),
             looks: Mutex::default(),
-            wish: Mutex::default(),
+            wishes: Mutex::default(),
         }
     }
 
@@ -209,9 +217,10 @@ impl Driver {
             number
         };
         let mut found = Vec::new();
-        if !self.done.load(Ordering::Acquire) {
+        if !lock(&self.wishes).over {
             self.inboxes.iter().for_each(|inbox| inbox.push(Event::Inspect(number, what)));
             for _ in 0..self.inboxes.len() {
+                // A program that ends meanwhile closes the channel.
                 found.extend(receiver.recv_timeout(LOOK_LONGEST).unwrap_or_default());
             }
         }
@@ -223,8 +232,11 @@ impl Driver {
     pub(crate) fn save_now(&self, then_stop: bool) -> Option<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
         {
-            let mut wish = lock(&self.wish);
-            *wish = Some(Wish { sender, then_stop });
+            let mut wishes = lock(&self.wishes);
+            if wishes.over {
+                return None;
+            }
+            wishes.open.push(Wish { sender, then_stop });
         }
         self.finish();
         receiver.recv().ok()
@@ -232,30 +244,36 @@ impl Driver {
 
     /// Runs the cores on threads until the program is over. The calling thread runs one of them, so a program on one core starts no thread.
     pub(crate) fn drive(&self, cores: &mut [Core], args: &[String]) {
-        loop {
-            let (first, others) = cores.split_first_mut().expect("there is a core");
-            std::thread::scope(|scope| {
-                for core in others {
-                    scope.spawn(|| self.work(core));
-                }
-                self.work(first);
-            });
-            let over = lock(&self.ended).is_some();
-            let wish = lock(&self.wish).take();
-            match wish {
-                Some(wish) if !over => {
-                    let state = self.save(cores, args, LIVE_ANSWERS);
-                    let _ = wish.sender.send(state);
-                    if wish.then_stop {
-                        return;
+        let mut stops = false;
+        while !stops && lock(&self.ended).is_none() {
+            // Whoever wants an end or a state says what first and sets `done` then; so what was said before this is seen below.
+            self.done.store(false, Ordering::Release);
+            *lock(&self.idle) = Idle::default();
+            self.hungry.store(0, Ordering::Relaxed);
+            if lock(&self.ended).is_none() && lock(&self.wishes).open.is_empty() {
+                let (first, others) = cores.split_first_mut().expect("there is a core");
+                std::thread::scope(|scope| {
+                    for core in others {
+                        scope.spawn(|| self.work(core));
                     }
-                    *lock(&self.idle) = Idle::default();
-                    self.hungry.store(0, Ordering::Relaxed);
-                    self.done.store(false, Ordering::Release);
+                    self.work(first);
+                });
+            }
+            let wishes = std::mem::take(&mut lock(&self.wishes).open);
+            if !wishes.is_empty() && lock(&self.ended).is_none() {
+                let state = self.save(cores, args, LIVE_ANSWERS);
+                for wish in wishes {
+                    let _ = wish.sender.send(state.clone());
+                    stops |= wish.then_stop;
                 }
-                _ => return,
             }
         }
+        // Those who still wait learn that there is nothing to wait for.
+        let mut wishes = lock(&self.wishes);
+        wishes.over = true;
+        wishes.open.clear();
+        drop(wishes);
+        lock(&self.looks).open.clear();
     }
 
     fn push(&self, core: usize, event: Event) {
@@ -277,7 +295,7 @@ impl Driver {
         for id in actions.gone.drain(..) {
             self.world.gone(id);
         }
-        while let Some((id, token, ask)) = actions.asks.pop() {
+        for (id, token, ask) in std::mem::take(&mut actions.asks) {
             let alone = self.inboxes.len() == 1 && (matches!(ask, Ask::File(..)) || is_alone(core));
             if let Some(answer) = self.world.ask(id, token, ask, alone) {
                 core.step(self.now(), Event::Answer(id, token, answer), actions);
@@ -327,15 +345,16 @@ impl Driver {
         }
         self.world.host.flush();
         let timer = core.next_timer();
+        let may_go_on = timer.is_some() || core.has_suspended();
         {
             let mut idle = lock(&self.idle);
             if inbox.count.load(Ordering::Acquire) > 0 {
                 return;
             }
             idle.cores += 1;
-            idle.timers += usize::from(timer.is_some());
+            idle.open += usize::from(may_go_on);
             let nothing_else = || self.inboxes.iter().all(|inbox| inbox.count.load(Ordering::Acquire) == 0);
-            if idle.cores == self.inboxes.len() && idle.timers == 0 && self.world.waiting() == 0 && nothing_else() {
+            if idle.cores == self.inboxes.len() && idle.open == 0 && self.world.waiting() == 0 && nothing_else() {
                 self.push(usize::from(ProcessId::MAIN.home()), Event::Deadlock);
             }
         }
@@ -358,7 +377,7 @@ impl Driver {
         drop(events);
         let mut idle = lock(&self.idle);
         idle.cores -= 1;
-        idle.timers -= usize::from(timer.is_some());
+        idle.open -= usize::from(may_go_on);
         drop(idle);
         self.hungry.fetch_and(!bit, Ordering::Relaxed);
     }

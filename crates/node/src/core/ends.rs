@@ -1,6 +1,6 @@
 //! How processes end, and who learns of it.
 
-use super::process::{Ended, Reply};
+use super::process::{Ended, Reply, Suspended};
 use super::signal::{Entry, What};
 use super::table::{Listener, Place};
 use super::{Actions, Core};
@@ -94,6 +94,7 @@ impl Core {
         };
         let Some(mut body) = body else { return };
         body.policy.end_fiber();
+        self.suspended -= usize::from(body.suspended != Suspended::No);
         if body.holds {
             actions.gone.push(id);
         }

@@ -1,6 +1,6 @@
 //! Looking at processes, and steering them from outside.
 
-use super::process::{Body, Ended, State, Wait};
+use super::process::{Body, Ended, State, Suspended, Wait};
 use super::{Actions, Core};
 use crate::ids::ProcessId;
 use qualm_vm::fiber::TraceEntry;
@@ -53,18 +53,20 @@ impl Core {
             }
             Inspect::Show(id) => self.info(id).into_iter().collect(),
             Inspect::Suspend(id) => {
-                if let Some(body) = self.body(id) {
-                    body.suspended = true;
+                if let Some(body) = self.body(id)
+                    && body.suspended == Suspended::No
+                {
+                    body.suspended = Suspended::Yes;
+                    self.suspended += 1;
                 }
                 self.info(id).into_iter().collect()
             }
             Inspect::Resume(id) => {
-                if let Some(body) = self.body(id)
-                    && std::mem::replace(&mut body.suspended, false)
-                    && matches!(body.state, State::Ready(_))
-                {
+                let was = self.body(id).map(|body| std::mem::replace(&mut body.suspended, Suspended::No));
+                if was == Some(Suspended::Skipped) {
                     self.ready.push_back(id);
                 }
+                self.suspended -= usize::from(was.is_some_and(|was| was != Suspended::No));
                 self.info(id).into_iter().collect()
             }
             Inspect::Kill(id) => {
@@ -103,5 +105,5 @@ fn describe(body: &Body) -> String {
         State::Waiting(Wait::Reply) => "waits for an answer",
         State::Waiting(Wait::Group(group)) => return format!("waits for {} of {}", group.left, group.results.len()),
     };
-    if body.suspended { format!("suspended, {state}") } else { state.to_owned() }
+    if body.suspended == Suspended::No { state.to_owned() } else { format!("suspended, {state}") }
 }

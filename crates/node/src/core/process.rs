@@ -27,8 +27,8 @@ pub(crate) struct Body {
     pub(crate) sent_far: u8,
     /// It may hold something of the world.
     pub(crate) holds: bool,
-    /// Someone has stopped it; it does not run until it may go on.
-    pub(crate) suspended: bool,
+    /// Whether someone keeps it from running.
+    pub(crate) suspended: Suspended,
 }
 
 /// Whether messages to a process that was lent are still on their way through its home.
@@ -40,6 +40,17 @@ pub(crate) enum Settled {
     Asked,
     /// The home answered, so they are all here.
     Yes,
+}
+
+/// Whether someone keeps a process from running.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Suspended {
+    /// Nobody does.
+    No,
+    /// It will not run.
+    Yes,
+    /// It was ready, and was passed over; it is to be put back into the queue.
+    Skipped,
 }
 
 /// What a process does.

@@ -1,7 +1,7 @@
 //! Reading the state of a program, to go on with it.
 
 use super::{Around, TEXT_MAX, waits};
-use crate::core::process::{Body, Ended, Group, Mailbox, Reply, Settled, State, Wait};
+use crate::core::process::{Body, Ended, Group, Mailbox, Reply, Settled, State, Suspended, Wait};
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now, Settings};
 use crate::ids::ProcessId;
@@ -173,6 +173,7 @@ impl Restored<'_> {
         let parent = self.id(input.input())?;
         let last = self.policies.len() - 1;
         let policy = self.policies[input.input().at_most(last, "a policy")?].clone();
+        let is_suspended = flag(input.input())?;
         let start = input.input().offset();
         let parked = input.fiber()?;
         let state = self.state(input, id)?;
@@ -195,10 +196,15 @@ impl Restored<'_> {
             settled: Settled::Unknown,
             sent_far: 0,
             holds: false,
-            suspended: false,
+            suspended: match (is_suspended, ready) {
+                (false, _) => Suspended::No,
+                (true, false) => Suspended::Yes,
+                (true, true) => Suspended::Skipped,
+            },
         };
+        self.core.suspended += usize::from(is_suspended);
         self.core.table.restore(id, parent, Place::Here(Box::new(body)));
-        if ready {
+        if ready && !is_suspended {
             self.core.ready.push_back(id);
         }
         for _ in 0..input.input().count(TEXT_MAX, "the number of listeners")? {

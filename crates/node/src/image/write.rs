@@ -1,7 +1,7 @@
 //! Writing the state of a program that was stopped.
 
 use super::{Around, waits};
-use crate::core::process::{Body, Ended, Reply, State, Wait};
+use crate::core::process::{Body, Ended, Reply, State, Suspended, Wait};
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now};
 use crate::ids::ProcessId;
@@ -176,6 +176,7 @@ fn write_body(
     out.out().unsigned(number(body.parent));
     let policy = all.policies.iter().position(|policy| Arc::ptr_eq(policy, &body.policy)).unwrap_or(0);
     out.out().length(policy);
+    out.out().byte(u8::from(body.suspended != Suspended::No));
     out.fiber(&body.parked);
     let left = || all.timers.get(&(word(body.id), body.token)).map_or(0, |at| at.saturating_sub(now.nanos));
     match &body.state {
