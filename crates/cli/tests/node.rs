@@ -27,9 +27,14 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn start(folder: &Path) -> Node {
+    start_with(folder, &[])
+}
+
+fn start_with(folder: &Path, args: &[&str]) -> Node {
+    let _ = std::fs::remove_file(folder.join("node.sock"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_qualm"));
-    let child =
-        command.args(["node", "start", "--store"]).arg(folder).stderr(Stdio::null()).spawn().expect("it starts");
+    command.args(["node", "start", "--store"]).arg(folder).args(args).stderr(Stdio::null());
+    let child = command.spawn().expect("it starts");
     let node = Node { folder: folder.to_path_buf(), child };
     let began = Instant::now();
     while UnixStream::connect(folder.join("node.sock")).is_err() {
@@ -163,13 +168,12 @@ go 1";
     let hash = node.said(&["snapshot", "1"]);
     let first = node.log(1);
     node.stop();
-    let stopped = std::fs::read_to_string(folder.join("logs/1.log")).expect("it wrote something");
-    assert!(stopped.starts_with(&first));
+    assert!(std::fs::read_to_string(folder.join("logs/1.log")).is_ok_and(|log| log.starts_with(&first)));
     let node = start(&folder);
+    assert!(node.said(&["fibers", "ls"]).contains("1/0.0.0\tcount"), "it has the number it had");
     node.until("it ends", |listed| listed.lines().count() == 1);
-    let all = stopped + &node.log(1);
     let expected: String = (1..=40).map(|n| format!("{n} {n}\n")).collect::<String>() + "done\n";
-    assert_eq!(all, expected);
+    assert_eq!(node.log(1), expected);
     // What was saved goes on from there too, as a program of its own.
     assert_eq!(node.said(&["restore", hash.trim()]), "program 2\n");
     node.until("it ends", |listed| listed.lines().count() == 1);
@@ -178,6 +182,38 @@ go 1";
     node.stop();
     let output = Command::new(env!("CARGO_BIN_EXE_qualm")).args(["store", "verify", "--store"]).arg(&folder).output();
     assert!(output.is_ok_and(|output| output.status.success()));
+}
+
+#[test]
+fn a_killed_node_goes_on_with_what_was_saved() {
+    let folder = folder("killed");
+    let mut node = start(&folder);
+    let path = node.program("waiting.pn", WAITING);
+    node.said(&["run", "--detach", "--node", &node.socket(), &path]);
+    node.until("it waits", |listed| listed.contains("waits for a message"));
+    node.stop();
+    // What was saved when it stopped is there however often it is killed.
+    for _ in 0..2 {
+        node = start(&folder);
+        node.until("it waits", |listed| listed.contains("1/0.0.0\twaiting\twaits for a message"));
+        drop(node);
+    }
+    node = start_with(&folder, &["--checkpoint", "1"]);
+    let second = node.program("second.pn", "println \"second\"\nSystem.receive_within 1000000\n");
+    assert_eq!(node.said(&["run", "--detach", "--node", &node.socket(), &second]), "program 2\n");
+    std::thread::sleep(Duration::from_millis(2500));
+    drop(node);
+    node = start(&folder);
+    node.until("both go on", |listed| listed.contains("1/0.0.0\twaiting") && listed.contains("2/0.0.0\tsecond"));
+    assert_eq!(node.log(2), "second\n");
+    for program in ["1", "2"] {
+        node.said(&["fibers", "kill", program]);
+    }
+    node.until("no program", |listed| listed.lines().count() == 1);
+    drop(node);
+    node = start(&folder);
+    assert_eq!(node.said(&["fibers", "ls"]).lines().count(), 1, "what ended does not come back");
+    node.stop();
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Where a node listens, and how a client proves that it may speak to it.
 
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where a node listens.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +44,9 @@ impl Address {
             Self::Unix(path) => {
                 // A file that a killed node left behind is in the way; the store's lock tells that it does not run.
                 let _ = std::fs::remove_file(path);
-                UnixListener::bind(path).map(Listener::Unix)
+                let listener = UnixListener::bind(path)?;
+                std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+                Ok(Listener::Unix(listener))
             }
             Self::Tcp(address) => TcpListener::bind(address).map(Listener::Tcp),
         }
@@ -90,6 +94,14 @@ impl Connection {
         match self {
             Self::Unix(stream) => stream.try_clone().map(Self::Unix),
             Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+        }
+    }
+
+    /// How long a read waits for the other side; for ever if nothing.
+    pub(crate) fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(patience),
+            Self::Tcp(stream) => stream.set_read_timeout(patience),
         }
     }
 

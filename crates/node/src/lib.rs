@@ -9,6 +9,7 @@ pub mod address;
 pub mod capability;
 pub mod core;
 mod driver;
+pub mod ending;
 mod files;
 pub mod host;
 pub mod ids;

@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 pub const VERSION: u64 = 1;
 /// Bytes of a frame.
 const FRAME_BYTES_MAX: usize = 1 << 28;
+/// Bytes of the first frame of a client, of whom nothing is known yet.
+pub(crate) const HELLO_BYTES_MAX: usize = 1 << 10;
 /// Bytes of one field.
 const FIELD_BYTES_MAX: usize = FRAME_BYTES_MAX;
 
@@ -292,6 +294,11 @@ pub fn send(out: &mut impl Write, message: &impl Message) -> io::Result<()> {
 /// # Errors
 /// If the other side is gone, or says what nobody understands.
 pub fn receive<M: Message>(input: &mut impl Read) -> io::Result<Option<M>> {
+    receive_at_most(input, FRAME_BYTES_MAX)
+}
+
+/// Receives a frame of at most so many bytes.
+pub(crate) fn receive_at_most<M: Message>(input: &mut impl Read, most: usize) -> io::Result<Option<M>> {
     let mut length = [0; 4];
     match input.read_exact(&mut length) {
         Ok(()) => {}
@@ -300,8 +307,8 @@ pub fn receive<M: Message>(input: &mut impl Read) -> io::Result<Option<M>> {
     }
     let length = u32::from_le_bytes(length) as usize;
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    if length > FRAME_BYTES_MAX {
-        return Err(wrong(format!("a message of {length} bytes; at most {FRAME_BYTES_MAX} are allowed")));
+    if length > most {
+        return Err(wrong(format!("a message of {length} bytes; at most {most} are allowed here")));
     }
     // Room is made as bytes arrive, not on the word of the length.
     let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ use qualm_node::node::{NodeOptions, serve};
 use qualm_node::protocol::Ask;
 use qualm_passerine::is_standard;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What `qualm node` does.
 #[derive(Subcommand, Debug)]
@@ -33,6 +34,9 @@ pub struct StartArgs {
     /// Tell numbers about the node over HTTP at HOST:PORT, as Prometheus reads them
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
+    /// Save the programs every so many seconds too, so that little is lost if the node is killed [default: only when it stops]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint: Option<u64>,
     /// Threads for each program [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
@@ -54,6 +58,7 @@ fn start(args: &StartArgs) -> u8 {
     let options = NodeOptions {
         workers: args.workers.map_or_else(cores, usize::from),
         metrics: args.metrics.clone(),
+        checkpoint: args.checkpoint.map(Duration::from_secs),
         hide: is_standard,
         listen: listen.clone(),
         folder: folder.clone(),

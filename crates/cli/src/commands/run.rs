@@ -8,16 +8,15 @@ use clap::Args;
 use qualm_ir::module::Module;
 use qualm_ir::verify::verify;
 use qualm_node::capability::Capabilities;
+use qualm_node::ending::{Ending, error_text};
 use qualm_node::image::Image;
 use qualm_node::protocol::Run;
-use qualm_node::scheduler::{self, End, Report, Stats};
-use qualm_node::trace;
+use qualm_node::scheduler::{self, Report, Stats};
 use qualm_passerine::is_standard;
 use qualm_vm::fiber::{Limits, TraceEntry};
 use qualm_vm::heap::Stress;
 use qualm_vm::load::{load, load_with};
 use qualm_vm::snapshot::Decoder;
-use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -256,29 +255,19 @@ fn run_settings(options: &RunOptions, capabilities: Capabilities, args: Vec<Stri
 }
 
 fn conclude(module: &Module, options: &RunOptions, mut report: Report) -> u8 {
-    let code = match &report.end {
-        End::Value(value) => {
-            if options.value {
+    let saved = report.saved.take();
+    let code = match (&options.save, saved) {
+        (Some(file), Some(state)) => save(module, options, file, state),
+        (save, _) => {
+            let ending = Ending::of(module, report.end, &is_standard);
+            if let Some(value) = ending.value.filter(|_| options.value) {
                 print(&format!("= {value}\n"));
             }
-            status::OK
-        }
-        End::Error { message, trace, left_out, .. } => {
-            complain(&trace_text(module, trace, *left_out, message));
-            if message.starts_with("Denied error") { status::STOPPED } else { status::UNCAUGHT }
-        }
-        End::OutOfFuel if options.save.is_some() => save(module, options, report.saved.take().unwrap_or_default()),
-        End::OutOfFuel => {
-            complain("stopped: the fuel is used up (--fuel)\n");
-            status::STOPPED
-        }
-        End::Stopped => {
-            complain("stopped\n");
-            status::STOPPED
-        }
-        End::OutOfMemory => {
-            complain("stopped: the program needs more memory than it may use (--memory)\n");
-            status::STOPPED
+            complain(&ending.message);
+            if save.is_some() {
+                complain("the program ended before it was to be stopped: nothing is saved\n");
+            }
+            ending.status
         }
     };
     if options.stats {
@@ -288,11 +277,12 @@ fn conclude(module: &Module, options: &RunOptions, mut report: Report) -> u8 {
 }
 
 /// Writes a program that was stopped to its file: first beside it, so that there is never half a file.
-fn save(module: &Module, options: &RunOptions, state: Vec<u8>) -> u8 {
-    let (Some(file), Some(fuel)) = (&options.save, options.stop_after) else { return status::STOPPED };
+fn save(module: &Module, options: &RunOptions, file: &Path, state: Vec<u8>) -> u8 {
+    let fuel = options.stop_after.unwrap_or(0);
     let image = Image { module: module.clone(), state };
     let hash = image.hash();
-    let beside = file.with_extension("part");
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".part");
     let written = std::fs::write(&beside, image.to_bytes()).and_then(|()| std::fs::rename(&beside, file));
     match written {
         Ok(()) => {
@@ -306,21 +296,9 @@ fn save(module: &Module, options: &RunOptions, state: Vec<u8>) -> u8 {
     }
 }
 
-/// Messages with large values in them are cut after so many characters.
-const MESSAGE_CHARS_MAX: usize = 2_000;
-
-/// The calls that led to an error, each with its place in the source; calls inside the prelude and standard modules are left out.
+/// The calls that led to an error and its message; calls inside the prelude and standard modules are left out.
 pub(crate) fn trace_text(module: &Module, trace: &[TraceEntry], left_out: usize, message: &str) -> String {
-    let mut out = String::from("Trace, latest call last:\n");
-    out.push_str(&trace::trace_text(module, trace, left_out, &is_standard));
-    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
-        None => out.push_str(message),
-        Some((end, _)) => {
-            let _ = write!(out, "{}… ({} more bytes)", &message[..end], message.len() - end);
-        }
-    }
-    out.push('\n');
-    out
+    error_text(module, trace, left_out, message, &is_standard)
 }
 
 fn stats_text(stats: &Stats) -> String {
