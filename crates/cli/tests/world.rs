@@ -240,3 +240,41 @@ tcp::write c \"late\"
         assert_eq!(value(&folder, "listen,connect", text), expected);
     }
 }
+
+#[test]
+fn what_is_closed_or_nobody_waits_for_any_more_is_over() {
+    let folder = folder("closed");
+    let text = "use tcp
+use processes
+listener = unwrap (tcp::listen \"127.0.0.1:0\")
+c = unwrap (tcp::connect (unwrap (tcp::address listener)))
+reading = spawn (() -> tcp::read c 10)
+accepting = spawn (() -> { tcp::accept listener; tcp::accept listener })
+gone = spawn (() -> tcp::read c 10)
+sleep 20
+processes::cancel gone \"enough\"
+tcp::close c
+tcp::close listener
+(Result.is_error (await reading), Result.is_error (await accepting), try await (spawn (() -> receive ())))";
+    let expected = "(true, true, Error (Deadlock \"all processes are waiting\"))";
+    assert_eq!(value(&folder, "listen,connect", text), expected);
+}
+
+#[test]
+fn what_has_no_end_is_not_read_to_its_end() {
+    let folder = folder("endless");
+    let text = "small = System.spawn_with ({ memory: 1000000 }, () -> read_file \"/dev/zero\")
+line = System.spawn_with ({ memory: 1000000 }, () -> System.read_line ())
+(try await small |> Result.is_error, try await line |> Result.is_error)";
+    std::fs::write(folder.join("program.pn"), text).expect("the program can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qualm"));
+    command.args(["run", "--value", "--allow", "read_file"]).arg(folder.join("program.pn"));
+    let endless = std::fs::File::open("/dev/zero").expect("there is one");
+    let output = command.stdin(endless).output().expect("it starts");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "= (true, true)\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

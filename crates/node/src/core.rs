@@ -381,6 +381,11 @@ impl Core {
     // ---- running
 
     fn run(&mut self, actions: &mut Actions) {
+        if self.timers.is_long() {
+            let mut timers = std::mem::take(&mut self.timers);
+            timers.purge(|id, token| self.body(id).is_some_and(|body| body.token == token && body.state.is_timed()));
+            self.timers = timers;
+        }
         while let Some((id, token)) = self.timers.due(self.now.nanos) {
             self.time_over(id, token);
         }

@@ -8,7 +8,7 @@ use crate::capability::Scope;
 use crate::system::{FileAsk, Plain, Trouble};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 /// A path without `.` and `..`, from the root.
@@ -50,7 +50,7 @@ pub(crate) fn answer(ask: FileAsk, path: &str, reach: Option<&[Scope]>) -> Resul
 
 fn free(ask: FileAsk, path: &Path) -> std::io::Result<Plain> {
     Ok(match ask {
-        FileAsk::Read => Plain::Text(std::fs::read_to_string(path)?),
+        FileAsk::Read(most) => Plain::Text(read_text(std::fs::File::open(path)?, most)?),
         FileAsk::Write(text) => unit(std::fs::write(path, text)?),
         FileAsk::Append(text) => {
             let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
@@ -81,11 +81,7 @@ fn confined(ask: FileAsk, scope: &Scope, path: &Path) -> std::io::Result<Plain> 
     let rest = path.strip_prefix(at).unwrap_or(Path::new(""));
     let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest };
     Ok(match ask {
-        FileAsk::Read => {
-            let mut text = String::new();
-            dir.open(rest)?.read_to_string(&mut text)?;
-            Plain::Text(text)
-        }
+        FileAsk::Read(most) => Plain::Text(read_text(dir.open(rest)?, most)?),
         FileAsk::Write(text) => unit(dir.write(rest, text)?),
         FileAsk::Append(text) => {
             let mut file = dir.open_with(rest, OpenOptions::new().append(true).create(true))?;
@@ -103,6 +99,20 @@ fn confined(ask: FileAsk, scope: &Scope, path: &Path) -> std::io::Result<Plain> 
             let found = dir.metadata(rest)?;
             Plain::Info(found.len(), found.is_dir())
         }
+    })
+}
+
+/// The text of a file, unless it is longer than it may be; devices have no end.
+fn read_text(file: impl Read, most: usize) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let message = format!("it has more than the {most} bytes that the process may use");
+        return Err(Error::new(ErrorKind::FileTooLarge, message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::new(ErrorKind::InvalidData, format!("byte {at} is not UTF-8"))
     })
 }
 

@@ -1,7 +1,7 @@
 //! The streams of a program.
 
 use std::fmt;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Output that is not yet written is at most this many bytes.
@@ -104,16 +104,22 @@ impl Host {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// The next line of standard input; blocks.
-    pub fn read_line(&self) -> Option<String> {
+    /// The next line of standard input, nothing at its end; blocks.
+    ///
+    /// # Errors
+    /// If it is longer than so many bytes; what follows is read as the next line.
+    pub fn read_line(&self, most: usize) -> Result<Option<String>, String> {
         if !matches!(self.streams, Streams::Process) {
-            return None;
+            return Ok(None);
         }
         self.flush();
         let mut line = Vec::new();
-        let read = std::io::stdin().lock().read_until(b'\n', &mut line).unwrap_or(0);
+        let read = std::io::stdin().lock().take(most as u64).read_until(b'\n', &mut line).unwrap_or(0);
         if read == 0 {
-            return None;
+            return Ok(None);
+        }
+        if read == most && line.last() != Some(&b'\n') {
+            return Err(format!("a line of more than the {most} bytes that the process may use"));
         }
         if line.last() == Some(&b'\n') {
             line.pop();
@@ -121,6 +127,6 @@ impl Host {
                 line.pop();
             }
         }
-        Some(String::from_utf8_lossy(&line).into_owned())
+        Ok(Some(String::from_utf8_lossy(&line).into_owned()))
     }
 }

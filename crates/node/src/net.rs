@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex as Turn, mpsc, oneshot};
+use tokio::sync::{Mutex as Turn, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 /// Requests of a server that wait to be accepted; further connections wait in the operating system.
@@ -66,8 +66,16 @@ pub(crate) struct Handles {
 #[derive(Default, Debug)]
 struct Table {
     count: u64,
-    held: HashMap<i64, (ProcessId, Held)>,
+    held: HashMap<i64, Handle>,
     owned: HashMap<ProcessId, Vec<i64>>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    owner: ProcessId,
+    held: Held,
+    /// Has no permits, and is closed with the handle: whoever waits for one learns of that.
+    open: Arc<Semaphore>,
 }
 
 type Outcome = Result<Plain, Trouble>;
@@ -89,25 +97,25 @@ impl Handles {
         let mut table = self.lock();
         table.count += 1;
         let handle = (self.keys.hash_one(table.count) >> 2) as i64;
-        table.held.insert(handle, (owner, what));
+        table.held.insert(handle, Handle { owner, held: what, open: Arc::new(Semaphore::new(0)) });
         table.owned.entry(owner).or_default().push(handle);
         handle
     }
 
-    fn take(&self, handle: i64) -> Option<Held> {
+    fn take(&self, handle: i64) -> Option<Handle> {
         let mut table = self.lock();
-        let (owner, held) = table.held.remove(&handle)?;
-        if let Some(owned) = table.owned.get_mut(&owner) {
+        let taken = table.held.remove(&handle)?;
+        if let Some(owned) = table.owned.get_mut(&taken.owner) {
             owned.retain(|other| *other != handle);
             if owned.is_empty() {
-                table.owned.remove(&owner);
+                table.owned.remove(&taken.owner);
             }
         }
-        Some(held)
+        Some(taken)
     }
 
     fn look<T>(&self, handle: i64, what: impl Fn(&Held) -> Option<T>) -> Result<T, Trouble> {
-        self.lock().held.get(&handle).and_then(|(_, held)| what(held)).ok_or_else(no_handle)
+        self.lock().held.get(&handle).and_then(|found| what(&found.held)).ok_or_else(no_handle)
     }
 
     fn stream(&self, handle: i64) -> Result<Arc<Stream>, Trouble> {
@@ -118,18 +126,28 @@ impl Handles {
     pub(crate) fn close_all(&self, owner: ProcessId) {
         let owned = self.lock().owned.remove(&owner).unwrap_or_default();
         for handle in owned {
-            drop(self.lock().held.remove(&handle));
+            let taken = self.lock().held.remove(&handle);
+            taken.inspect(|handle| handle.open.close());
         }
     }
 
     pub(crate) fn close(&self, handle: i64) {
-        drop(self.take(handle));
+        self.take(handle).inspect(|handle| handle.open.close());
+    }
+
+    /// Waits for something that a handle is used for; a failure as soon as it is closed.
+    pub(crate) async fn while_open(&self, handle: i64, work: impl Future<Output = Outcome>) -> Outcome {
+        let open = self.lock().held.get(&handle).map(|handle| handle.open.clone()).ok_or_else(no_handle)?;
+        tokio::select! {
+            outcome = work => outcome,
+            _ = open.acquire() => Err(no_handle()),
+        }
     }
 
     pub(crate) fn give(&self, handle: i64, to: ProcessId) -> Outcome {
-        let held = self.take(handle).ok_or_else(no_handle)?;
+        let taken = self.take(handle).ok_or_else(no_handle)?;
         let mut table = self.lock();
-        table.held.insert(handle, (to, held));
+        table.held.insert(handle, Handle { owner: to, ..taken });
         table.owned.entry(to).or_default().push(handle);
         Ok(Plain::Unit)
     }
@@ -233,7 +251,7 @@ impl Handles {
     }
 
     pub(crate) fn answer(&self, handle: i64, response: HttpResponse) -> Outcome {
-        match self.take(handle) {
+        match self.take(handle).map(|taken| taken.held) {
             // A client that went away is no concern of who answers.
             Some(Held::Request(reply)) => {
                 let _ = reply.send(response);

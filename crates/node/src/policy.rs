@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// Messages that may wait in one mailbox, unless a policy says otherwise.
 pub const MAILBOX_MAX: usize = 1 << 24;
 
+/// Policies within policies; every one is looked at when fuel is counted.
+pub const DEPTH_MAX: u32 = 256;
+
 /// What a process may use.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Quotas {
@@ -33,13 +36,14 @@ pub struct Policy {
     fuel: Option<AtomicI64>,
     fibers: Option<AtomicI64>,
     parent: Option<Arc<Policy>>,
+    depth: u32,
 }
 
 impl Policy {
     /// The policy of a program.
     pub fn root(capabilities: Capabilities, limits: Limits, fuel: Option<u64>) -> Self {
         let fuel = fuel.map(|fuel| AtomicI64::new(i64::try_from(fuel).unwrap_or(i64::MAX)));
-        Self { capabilities, limits, mailbox: MAILBOX_MAX, fuel, fibers: None, parent: None }
+        Self { capabilities, limits, mailbox: MAILBOX_MAX, fuel, fibers: None, parent: None, depth: 0 }
     }
 
     /// The same with at most so many processes.
@@ -47,18 +51,22 @@ impl Policy {
         Self { fibers: Some(AtomicI64::new(i64::try_from(most).unwrap_or(i64::MAX))), ..self }
     }
 
-    /// A policy that allows less.
-    pub fn narrowed(self: &Arc<Self>, capabilities: Capabilities, quotas: Quotas) -> Self {
+    /// A policy that allows less; nothing if it is within too many already.
+    pub fn narrowed(self: &Arc<Self>, capabilities: Capabilities, quotas: Quotas) -> Option<Self> {
+        if self.depth == DEPTH_MAX {
+            return None;
+        }
         let counter = |most: Option<u64>| most.map(|most| AtomicI64::new(i64::try_from(most).unwrap_or(i64::MAX)));
         let memory = quotas.memory_words.unwrap_or(usize::MAX).min(self.limits.memory_words);
-        Self {
+        Some(Self {
             capabilities,
             limits: Limits { memory_words: memory },
             mailbox: quotas.mailbox.unwrap_or(usize::MAX).min(self.mailbox),
             fuel: counter(quotas.fuel),
             fibers: counter(quotas.fibers),
             parent: Some(self.clone()),
-        }
+            depth: self.depth + 1,
+        })
     }
 
     fn chain(&self) -> impl Iterator<Item = &Self> {

@@ -192,7 +192,7 @@ impl Simulator {
 /// A world in which there is nothing.
 fn world(ask: Ask) -> Answer {
     match ask {
-        Ask::ReadLine | Ask::Env(_) => Answer::MaybeText(None),
+        Ask::ReadLine(_) | Ask::Env(_) => Answer::MaybeText(None),
         Ask::WriteError(_) => Answer::Unit,
         Ask::Store(bytes) => Answer::Text(blake3::hash(&bytes).to_hex().to_string()),
         Ask::Load(_) => Answer::Stored(None),

@@ -10,7 +10,7 @@ use qualm_vm::value::Value;
 #[derive(Debug)]
 pub enum Ask {
     /// The next line of standard input.
-    ReadLine,
+    ReadLine(usize),
     /// Writes to standard error.
     WriteError(String),
     /// A variable of the environment.
@@ -50,8 +50,8 @@ pub enum Ask {
 /// What to do with a file or directory.
 #[derive(Debug)]
 pub enum FileAsk {
-    /// Its text.
-    Read,
+    /// Its text, of at most so many bytes.
+    Read(usize),
     /// Gives it a text.
     Write(String),
     /// Puts text at its end.

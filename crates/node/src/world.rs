@@ -8,7 +8,7 @@ use crate::net::{Handles, send_request};
 use crate::scheduler::Options;
 use crate::system::{Answer, Ask, Plain, Trouble};
 use qualm_store::{Kind, Store};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,12 +72,19 @@ impl Values {
 #[derive(Default)]
 struct Waiting {
     count: AtomicUsize,
-    tasks: Mutex<HashMap<(ProcessId, u32), AbortHandle>>,
+    tasks: Mutex<BTreeMap<(ProcessId, u32), AbortHandle>>,
 }
 
 impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(ProcessId, u32), AbortHandle>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(ProcessId, u32), AbortHandle>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// So many are answered; whether they were the last.
+    fn less(&self, by: usize) -> bool {
+        by > 0 && self.count.fetch_sub(by, Ordering::AcqRel) == by
     }
 }
 
@@ -99,8 +106,17 @@ impl World {
         self.waiting.count.load(Ordering::Acquire)
     }
 
-    /// What a process holds is closed.
+    /// A process ended: nobody waits for what it asked, and what it holds is closed.
     pub(crate) fn gone(&self, id: ProcessId) {
+        let mut tasks = self.waiting.lock();
+        let waits: Vec<_> = tasks.range((id, 0)..=(id, u32::MAX)).map(|(wait, _)| *wait).collect();
+        for wait in waits.iter().filter_map(|wait| tasks.remove(wait)) {
+            wait.abort();
+        }
+        drop(tasks);
+        if self.waiting.less(waits.len()) {
+            (self.deliver)(None);
+        }
         self.handles.close_all(id);
     }
 
@@ -117,9 +133,12 @@ impl World {
                 self.host.write_error(&text);
                 Some(Answer::Unit)
             }
-            Ask::ReadLine => {
+            Ask::ReadLine(most) => {
                 let host = self.host.clone();
-                self.blocking(id, token, alone, move || Answer::MaybeText(host.read_line()))
+                self.blocking(id, token, alone, move || match host.read_line(most) {
+                    Ok(line) => Answer::MaybeText(line),
+                    Err(why) => Answer::Result(Err(Trouble::Failed(why))),
+                })
             }
             Ask::File(what, path, reach) => {
                 self.blocking(id, token, alone, move || Answer::Result(files::answer(what, &path, reach.as_deref())))
@@ -140,16 +159,26 @@ impl World {
                 handles.close(handle);
                 result(Ok(Plain::Unit))
             }
-            Ask::HttpAccept(handle) => match handles.next_request_now(id, handle) {
-                Some(request) => result(Ok(request)),
-                None => self.later(id, token, async move { handles.next_request(id, handle).await }),
-            },
+            Ask::HttpAccept(handle) => {
+                match handles.next_request_now(id, handle) {
+                    Some(request) => result(Ok(request)),
+                    None => self.later(id, token, async move {
+                        handles.while_open(handle, handles.next_request(id, handle)).await
+                    }),
+                }
+            }
             Ask::HttpListen(address) => self.later(id, token, async move { handles.serve(id, &address).await }),
             Ask::TcpListen(address) => self.later(id, token, async move { handles.listen(id, &address).await }),
             Ask::TcpConnect(address) => self.later(id, token, async move { handles.connect(id, &address).await }),
-            Ask::TcpAccept(handle) => self.later(id, token, async move { handles.accept(id, handle).await }),
-            Ask::TcpRead(handle, most) => self.later(id, token, async move { handles.read(handle, most).await }),
-            Ask::TcpWrite(handle, text) => self.later(id, token, async move { handles.write(handle, &text).await }),
+            Ask::TcpAccept(handle) => {
+                self.later(id, token, async move { handles.while_open(handle, handles.accept(id, handle)).await })
+            }
+            Ask::TcpRead(handle, most) => {
+                self.later(id, token, async move { handles.while_open(handle, handles.read(handle, most)).await })
+            }
+            Ask::TcpWrite(handle, text) => {
+                self.later(id, token, async move { handles.while_open(handle, handles.write(handle, &text)).await })
+            }
         }
     }
 
@@ -206,7 +235,7 @@ impl World {
             let answer = work.await;
             if waiting.lock().remove(&(id, token)).is_some() {
                 deliver(Some((id, token, answer)));
-                if waiting.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                if waiting.less(1) {
                     deliver(None);
                 }
             }

@@ -11,9 +11,15 @@ use qualm_vm::snapshot::{Decoder, Encoder};
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 
+/// Bytes of a text that is read at once, whatever the process may use.
+const READ_BYTES_MAX: usize = 1 << 31;
+
 impl Core {
     pub(super) fn ask(&mut self, id: ProcessId, ask: Ask, actions: &mut Actions) -> Flow {
         let token = self.token(id);
+        if let Some(body) = self.body(id) {
+            body.holds = true;
+        }
         actions.asks.push((id, token, ask));
         Flow::Wait(Wait::Reply)
     }
@@ -47,15 +53,12 @@ impl Core {
         if !self.policy.capabilities.reaches(capability, &resource) {
             return self.raise(Known::Denied, &format!("{capability}={resource}"));
         }
-        self.hold(id);
         self.ask(id, ask(resource), actions)
     }
 
-    /// The process may hold something of the world from now on.
-    fn hold(&mut self, id: ProcessId) {
-        if let Some(body) = self.body(id) {
-            body.holds = true;
-        }
+    /// Bytes of the longest text that is worth reading: a longer one is more than the process may use.
+    pub(super) fn text_max(&self) -> usize {
+        self.policy.limits.memory_words.saturating_mul(size_of::<u64>()).min(READ_BYTES_MAX)
     }
 
     pub(super) fn ask_file(
@@ -156,10 +159,7 @@ impl Core {
         actions: &mut Actions,
     ) -> Flow {
         match self.fiber.heap.as_int(payload) {
-            Some(handle) => {
-                self.hold(id);
-                self.ask(id, ask(handle), actions)
-            }
+            Some(handle) => self.ask(id, ask(handle), actions),
             None => self.refuse("a handle is what listening, accepting or connecting gave", payload),
         }
     }

@@ -154,6 +154,8 @@ impl Core {
         let ended = match self.table.slot(id) {
             Some(slot) => match &slot.place {
                 Place::Ended(ended) => ended.clone(),
+                // Who is linked twice, or has two names, is told once.
+                Place::Free | Place::Here(_) | Place::Lent(_) if slot.is_told(listener) => return,
                 Place::Free | Place::Here(_) | Place::Lent(_) => return slot.listeners.push(listener),
             },
             None => Arc::new(Ended::Forgotten),

@@ -25,7 +25,7 @@ pub(crate) struct Body {
     pub(crate) settled: Settled,
     /// Messages it sent to processes at other cores, modulo a power of two.
     pub(crate) sent_far: u8,
-    /// It may hold something of the world.
+    /// It has asked the world for something: it may hold or wait for something there.
     pub(crate) holds: bool,
     /// Whether someone keeps it from running.
     pub(crate) suspended: Suspended,
@@ -51,6 +51,13 @@ pub(crate) enum Suspended {
     Yes,
     /// It was ready, and was passed over; it is to be put back into the queue.
     Skipped,
+}
+
+impl State {
+    /// Whether it waits for a time, or for something until then.
+    pub(crate) fn is_timed(&self) -> bool {
+        matches!(self, Self::Waiting(Wait::Timer | Wait::Message { timed: true, .. }))
+    }
 }
 
 /// What a process does.

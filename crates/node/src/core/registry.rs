@@ -40,6 +40,11 @@ impl Registry {
             if members.is_empty() {
                 self.groups.remove(group);
             }
+            if self.names.get(group) != Some(&id)
+                && let Some(entries) = self.entries.get_mut(&id)
+            {
+                entries.remove(group);
+            }
         }
     }
 

@@ -61,13 +61,13 @@ impl Core {
             }
             Request::Ticks => Flow::Answer(self.fiber.heap.int(self.now.nanos as i64)),
             Request::Seed => self.seed(payload),
-            Request::ReadLine => self.ask(id, Ask::ReadLine, actions),
+            Request::ReadLine => self.ask(id, Ask::ReadLine(self.text_max()), actions),
             Request::WriteError => {
                 self.ask_with_text(id, payload, "WriteError needs a String", Ask::WriteError, actions)
             }
             Request::Log => self.log(id, payload, actions),
             Request::Env => self.ask_with_scope(id, payload, "env", Ask::Env, actions),
-            Request::ReadFile => self.ask_file(id, payload, "read_file", FileAsk::Read, actions),
+            Request::ReadFile => self.ask_file(id, payload, "read_file", FileAsk::Read(self.text_max()), actions),
             Request::ListDir => self.ask_file(id, payload, "read_file", FileAsk::List, actions),
             Request::FileInfo => self.ask_file(id, payload, "read_file", FileAsk::Info, actions),
             Request::RemoveFile => self.ask_file(id, payload, "write_file", FileAsk::Remove, actions),
@@ -315,12 +315,15 @@ impl Core {
         }
         let parcel = self.fiber.heap.pack(&self.program, function);
         let (parent, listener) = if detached { (ProcessId::MAIN, Some(Listener::Nobody)) } else { (id, None) };
-        match self.add_process(parent, listener, Parked::apply(parcel), policy) {
+        match self.add_process(parent, listener, Parked::apply(parcel), policy.clone()) {
             Some(child) => {
                 self.note_spawned(parent);
                 Flow::Answer(child.value())
             }
-            None => self.raise(Known::Quota, "fibers"),
+            None => {
+                policy.end_fiber();
+                self.raise(Known::Quota, "fibers")
+            }
         }
     }
 
@@ -352,7 +355,7 @@ impl Core {
         let heap = &self.fiber.heap;
         let Some(fields) = heap.record_entries(what) else {
             capabilities = self.capabilities(what, &capabilities)?;
-            return Ok(policy.narrowed(capabilities, quotas));
+            return self.within(policy, capabilities, quotas);
         };
         for (name, value) in fields {
             let number = self.fiber.heap.as_int(value).and_then(|number| u64::try_from(number).ok());
@@ -371,7 +374,11 @@ impl Core {
                 }
             }
         }
-        Ok(policy.narrowed(capabilities, quotas))
+        self.within(policy, capabilities, quotas)
+    }
+
+    fn within(&mut self, policy: &Arc<Policy>, capabilities: Capabilities, quotas: Quotas) -> Result<Policy, Flow> {
+        policy.narrowed(capabilities, quotas).ok_or_else(|| self.raise(Known::Quota, "policies"))
     }
 
     fn capabilities(&mut self, list: Value, from: &Capabilities) -> Result<Capabilities, Flow> {
@@ -406,12 +413,15 @@ impl Core {
         for (place, function) in (0..).zip(functions) {
             let parcel = self.fiber.heap.pack(&self.program, function);
             let listener = Some(Listener::Group(id, token, place));
-            let begun =
-                policy.begin_fiber() && self.add_process(id, listener, Parked::apply(parcel), policy.clone()).is_some();
-            match begun {
-                true => left += 1,
-                false => results[place as usize] = Some(Arc::new(Ended::Quota("fibers"))),
+            let allowed = policy.begin_fiber();
+            if allowed && self.add_process(id, listener, Parked::apply(parcel), policy.clone()).is_some() {
+                left += 1;
+                continue;
             }
+            if allowed {
+                policy.end_fiber();
+            }
+            results[place as usize] = Some(Arc::new(Ended::Quota("fibers")));
         }
         self.note_spawned(id);
         if left == 0 {

@@ -180,6 +180,11 @@ impl Table {
 }
 
 impl Slot {
+    /// Whether a link or the registry is among those who are told already; there is one of each join and monitor.
+    pub(crate) fn is_told(&self, listener: Listener) -> bool {
+        matches!(listener, Listener::Link(_) | Listener::Registry) && self.listeners.contains(&listener)
+    }
+
     fn is_free(&self) -> bool {
         matches!(self.place, Place::Free)
     }

@@ -5,7 +5,7 @@ use crate::core::process::{Body, Ended, Group, Mailbox, Reply, Settled, State, S
 use crate::core::table::{Listener, Place};
 use crate::core::{Core, Now, Settings};
 use crate::ids::ProcessId;
-use crate::policy::{Policy, Quotas};
+use crate::policy::{DEPTH_MAX, Policy, Quotas};
 use crate::system::{Answer, Trouble};
 use qualm_ir::wire::{Reader, WireError};
 use qualm_vm::code::Program;
@@ -119,7 +119,10 @@ fn read_policies(input: &mut Reader<'_>, root: Policy) -> Read<Vec<Arc<Policy>>>
             fibers: optional(input)?,
             mailbox: optional(input)?.map(|messages| messages as usize),
         };
-        policies.push(Arc::new(parent.narrowed(capabilities, quotas)));
+        let Some(policy) = parent.narrowed(capabilities, quotas) else {
+            return input.error(format!("policies are within at most {DEPTH_MAX} others"));
+        };
+        policies.push(Arc::new(policy));
     }
     if policies.is_empty() {
         return input.error("a program has a policy");
@@ -175,7 +178,7 @@ impl Restored<'_> {
         let policy = self.policies[input.input().at_most(last, "a policy")?].clone();
         let is_suspended = flag(input.input())?;
         let start = input.input().offset();
-        let parked = input.fiber()?;
+        let parked = input.fiber(policy.limits.memory_words)?;
         let state = self.state(input, id)?;
         let waits = matches!(state, State::Waiting(_)) || !matches!(state, State::Ready(Reply::GoOn));
         if waits != parked.waits() {

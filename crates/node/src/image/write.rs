@@ -17,8 +17,28 @@ struct Processes<'c> {
     live: BTreeMap<u64, (&'c Body, &'c [Listener])>,
     ended: HashMap<u64, &'c Ended>,
     timers: HashMap<(u64, u32), u64>,
-    policies: Vec<Arc<Policy>>,
+    policies: Policies,
     pending: &'c HashSet<(ProcessId, u32)>,
+}
+
+/// The policies of all processes, each once, parents before children.
+#[derive(Default)]
+struct Policies {
+    all: Vec<Arc<Policy>>,
+    numbers: HashMap<*const Policy, usize>,
+}
+
+impl Policies {
+    fn add(&mut self, policy: &Arc<Policy>) {
+        let next = self.all.len();
+        if *self.numbers.entry(Arc::as_ptr(policy)).or_insert(next) == next {
+            self.all.push(policy.clone());
+        }
+    }
+
+    fn number(&self, policy: &Arc<Policy>) -> Option<usize> {
+        self.numbers.get(&Arc::as_ptr(policy)).copied()
+    }
 }
 
 fn word(id: ProcessId) -> u64 {
@@ -40,7 +60,7 @@ pub fn save(cores: &[Core], now: Now, around: &Around, pending: &HashSet<(Proces
         live: BTreeMap::new(),
         ended: HashMap::new(),
         timers: HashMap::new(),
-        policies: Vec::new(),
+        policies: Policies::default(),
         pending,
     };
     let mut listeners: HashMap<u64, &[Listener]> = HashMap::new();
@@ -68,11 +88,11 @@ pub fn save(cores: &[Core], now: Now, around: &Around, pending: &HashSet<(Proces
     let ids = in_order(all.live.keys().copied());
     for id in &ids {
         let (body, _) = all.live[id];
-        let chain = std::iter::successors(Some(&body.policy), |policy| policy.parent()).collect::<Vec<_>>();
+        let unknown = |policy: &&Arc<Policy>| all.policies.number(policy).is_none();
+        let chain = std::iter::successors(Some(&body.policy), |policy| policy.parent()).take_while(unknown);
+        let chain: Vec<_> = chain.collect();
         for policy in chain.into_iter().rev() {
-            if !all.policies.iter().any(|known| Arc::ptr_eq(known, policy)) {
-                all.policies.push(policy.clone());
-            }
+            all.policies.add(policy);
         }
     }
     // Handles of processes that ended have numbers too; to know which there are, everything is written until there are no more.
@@ -102,8 +122,8 @@ fn write_all(
     around.args.iter().for_each(|arg| out.out().bytes(arg.as_bytes()));
     out.out().length(around.values.len());
     around.values.values().for_each(|value| out.out().bytes(value));
-    out.out().length(all.policies.len());
-    for policy in &all.policies {
+    out.out().length(all.policies.all.len());
+    for policy in &all.policies.all {
         write_policy(out.out(), policy, &all.policies);
     }
     out.out().length(order.len());
@@ -138,8 +158,8 @@ fn write_all(
     }
 }
 
-fn write_policy(out: &mut Writer, policy: &Arc<Policy>, policies: &[Arc<Policy>]) {
-    let parent = policy.parent().and_then(|parent| policies.iter().position(|known| Arc::ptr_eq(known, parent)));
+fn write_policy(out: &mut Writer, policy: &Arc<Policy>, policies: &Policies) {
+    let parent = policy.parent().and_then(|parent| policies.number(parent));
     let quotas = policy.quotas();
     let optional = |out: &mut Writer, value: Option<u64>| match value {
         Some(value) => {
@@ -174,7 +194,7 @@ fn write_body(
         all.live.get(&word(id)).is_some_and(|(body, _)| body.token == token && matches!(body.state, State::Waiting(_)))
     };
     out.out().unsigned(number(body.parent));
-    let policy = all.policies.iter().position(|policy| Arc::ptr_eq(policy, &body.policy)).unwrap_or(0);
+    let policy = all.policies.number(&body.policy).unwrap_or(0);
     out.out().length(policy);
     out.out().byte(u8::from(body.suspended != Suspended::No));
     out.fiber(&body.parked);

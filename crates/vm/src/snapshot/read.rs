@@ -22,6 +22,11 @@ type Read<T> = Result<T, WireError>;
 /// Frames and objects of a fiber, or objects of a value, may have this many words: offsets have 32 bits.
 const WORDS_MAX: usize = u32::MAX as usize >> 1;
 
+/// Words of frames that a snapshot may need beyond what its size accounts for. A frame with few live registers takes a few bytes in a snapshot, and
+/// many here; this bounds how much memory a small snapshot can ask for.
+const FRAME_WORDS_FREE: usize = 1 << 27;
+const FRAME_WORDS_PER_BYTE: usize = 16;
+
 /// Reads fibers and values.
 #[derive(Debug)]
 pub struct Decoder<'a> {
@@ -33,6 +38,9 @@ pub struct Decoder<'a> {
     functions: Table<u32>,
     texts: Table<Arc<str>>,
     shapes: Table<Vec<u64>>,
+    /// Words of frames that may still be made: for all fibers, and for the one that is read.
+    frame_room: usize,
+    fiber_room: usize,
 }
 
 /// Things that are named by number, each for the first time in its turn.
@@ -177,7 +185,9 @@ impl<'a> Decoder<'a> {
             shapes.all.push(names?);
         }
         refuse_twice(&input, &shapes.all)?;
-        Ok(Self { program, processes, input, symbols, functions, texts, shapes })
+        let frame_room = FRAME_WORDS_FREE.saturating_add(bytes.len().saturating_mul(FRAME_WORDS_PER_BYTE));
+        let fiber_room = frame_room;
+        Ok(Self { program, processes, input, symbols, functions, texts, shapes, frame_room, fiber_room })
     }
 
     /// For what whoever made the snapshot wrote between fibers and values.
@@ -212,11 +222,12 @@ impl<'a> Decoder<'a> {
         Ok(Parcel::of_parts(if root.is_reference() { section.words } else { Vec::new() }, root))
     }
 
-    /// Reads a fiber.
+    /// Reads a fiber, which may have so many words of frames.
     ///
     /// # Errors
-    /// If it is none, or none that this program could have made.
-    pub fn fiber(&mut self) -> Read<Parked> {
+    /// If it is none, or none that this program could have made, or it needs more memory.
+    pub fn fiber(&mut self, words: usize) -> Read<Parked> {
+        self.fiber_room = words;
         let mut section = Section::new();
         let fuel_used = self.input.unsigned()?;
         section.frames = vec![0, 0];
@@ -258,6 +269,21 @@ impl<'a> Decoder<'a> {
     }
 
     // ---- values
+
+    /// Counts words of frames before they are made.
+    fn take_room(&mut self, words: usize) -> Read<()> {
+        let left = |room: usize| room.checked_sub(words);
+        match (left(self.frame_room), left(self.fiber_room)) {
+            (Some(all), Some(fiber)) => (self.frame_room, self.fiber_room) = (all, fiber),
+            (_, None) => {
+                return self.input.error("the frames of this fiber need more memory than it may use (--memory)");
+            }
+            (None, _) => {
+                return self.input.error("the frames of all fibers need far more memory than the snapshot has bytes");
+            }
+        }
+        Ok(())
+    }
 
     fn symbol(&mut self) -> Read<u32> {
         let number = self.input.unsigned()?;

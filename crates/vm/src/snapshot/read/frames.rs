@@ -168,6 +168,7 @@ impl Decoder<'_> {
         }
         section.frames[at + 1] = place(function, point.pc as usize);
         let frame = program.code(function).frame.max(HEADER);
+        self.take_room(frame)?;
         section.frames.resize(at + frame, 0);
         for reg in &point.regs {
             let spot = match reg.slot {
