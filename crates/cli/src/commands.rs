@@ -20,6 +20,7 @@ pub use asm::{AsmArgs, asm};
 pub use build::build;
 pub use check::{CheckArgs, check, check_file, warn};
 pub use client::{FibersCommand, OneFiber, RestoreArgs, TopArgs, fibers, restore, snapshot, top};
+pub(crate) use client::{NodeArgs, show};
 pub use dis::{DisArgs, dis};
 pub use doc::doc;
 pub use explain::{ExplainArgs, explain};

@@ -3,15 +3,20 @@
 mod commands;
 mod editor;
 mod evaluate;
+mod fibers;
+mod remote;
 
-use crate::commands::{complain, print};
+use crate::commands::{NodeArgs, complain, print};
 use crate::status;
 use crate::style::Style;
+use clap::Args;
 use evaluate::{Evaluated, Evaluator};
+use qualm_node::capability::Capabilities;
+use qualm_node::protocol::{Ask, send};
 use std::io::{BufRead, IsTerminal};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 const GREETING: &str = "Passerine. Type an expression, or :help.\n";
 
@@ -21,8 +26,24 @@ enum After {
     Quit,
 }
 
+/// Arguments of `aspen repl` and `qualm repl`.
+#[derive(Args, Debug)]
+pub struct ReplArgs {
+    /// A file to read first
+    file: Option<PathBuf>,
+    /// Run what is typed at a node, in a program that goes on between inputs: a socket file or HOST:PORT
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "")]
+    node: Option<String>,
+    /// The folder of the node's store, which has its token [default: $QUALM_STORE or ~/.local/share/qualm]
+    #[arg(long, value_name = "DIR", requires = "node")]
+    store: Option<PathBuf>,
+    /// Capabilities to grant at the node, separated by commas [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "node")]
+    allow: Vec<String>,
+}
+
 /// Runs the REPL until the input ends; `file` is read first.
-pub fn repl(file: Option<&Path>) -> u8 {
+pub fn repl(args: &ReplArgs) -> u8 {
     let mut editor = None;
     if std::io::stdin().is_terminal() {
         match editor::Editor::new() {
@@ -34,19 +55,42 @@ pub fn repl(file: Option<&Path>) -> u8 {
         }
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let on_interrupt = stop.clone();
+    let interrupt = remote::Interrupt::default();
+    let remote = match args.node.as_ref().map(|node| open(node, args, &interrupt)).transpose() {
+        Ok(remote) => remote,
+        Err(problem) => {
+            complain(&problem);
+            return status::INVALID;
+        }
+    };
+    let (on_interrupt, at_node) = (stop.clone(), interrupt);
     // At the prompt Ctrl-C is a key like others; this is for a program that runs. The editor has a handler of its own, so this one comes after it.
-    if let Err(error) = ctrlc::set_handler(move || on_interrupt.store(true, Ordering::Relaxed)) {
+    if let Err(error) = ctrlc::set_handler(move || {
+        on_interrupt.store(true, Ordering::Relaxed);
+        if let Some(connection) = &mut *at_node.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = send(connection, &Ask::Interrupt);
+        }
+    }) {
         complain(&format!("Ctrl-C will end the REPL: {error}\n"));
     }
-    let mut evaluator = Evaluator::new(stop);
-    if let Some(file) = file {
+    let mut evaluator = Evaluator::new(stop, remote);
+    if let Some(file) = &args.file {
         commands::load(&mut evaluator, file);
     }
     match editor {
         Some(editor) => converse(&mut evaluator, editor),
         None => read_all(&mut evaluator),
     }
+}
+
+fn open(node: &str, args: &ReplArgs, interrupt: &remote::Interrupt) -> Result<remote::Remote, String> {
+    let mut capabilities = Capabilities::none();
+    for name in &args.allow {
+        capabilities.grant(name).map_err(|problem| problem + "\n")?;
+    }
+    let granted = if args.allow.is_empty() { Capabilities::all() } else { capabilities };
+    let node = NodeArgs::at(Some(node).filter(|node| !node.is_empty()), args.store.clone());
+    remote::Remote::open(node, granted.granted(), interrupt.clone())
 }
 
 /// At a terminal: with a line editor.

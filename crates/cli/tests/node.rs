@@ -249,6 +249,75 @@ fn who_has_no_token_is_refused() {
     node.stop();
 }
 
+/// A REPL at the node that is typed these lines.
+fn typed(node: &Node, lines: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qualm"));
+    command
+        .args(["repl", "--node", &node.socket()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut repl = command.spawn().expect("it starts");
+    repl.stdin.as_mut().expect("it has input").write_all(lines.as_bytes()).expect("it reads");
+    repl
+}
+
+#[test]
+fn what_a_session_spawns_goes_on_between_its_inputs() {
+    let folder = folder("session");
+    let mut node = start(&folder);
+    let repl = typed(
+        &node,
+        "use processes
+counter = spawn (() -> processes::serve 0 (n by -> (n + by, n + by)))
+processes::call counter 5
+processes::call counter 5
+later = spawn (() -> { receive (); println \"got it\"; receive () })
+x = 1 / 0
+error (Broken counter)
+processes::link (spawn (() -> error Bad 2))
+sleep 5
+:send 0.2.0 [1, 2]
+sleep 5
+me = self ()
+spawn (() -> send me (Hello 1))
+receive ()
+List.len [1, 2, 3]
+:suspend 0.1.0
+:detach
+",
+    );
+    let output = repl.wait_with_output().expect("it ends");
+    let expected = "= 5\n= 10\ngot it\n= Process\n= Hello 1\n= 3\n1/0.1.0 suspended\nprogram 1 goes on\n";
+    assert_eq!(text(&output.stdout).replace("= Process\n", ""), expected.replace("= Process\n", ""));
+    let problems = text(&output.stderr);
+    assert!(problems.contains("DivideByZero error") && problems.contains("Uncaught error: Broken"), "{problems}");
+    // What went on without its client survives a restart.
+    let listed = node.said(&["fibers", "ls"]);
+    assert!(listed.contains("1/0.0.0\trepl\twaits for an input") && listed.contains("suspended, waits"), "{listed}");
+    node.stop();
+    node = start(&folder);
+    assert_eq!(node.said(&["fibers", "ls"]), listed);
+    node.stop();
+}
+
+#[test]
+fn an_input_is_interrupted_and_a_session_that_ends_takes_its_fibers_with_it() {
+    let node = start(&folder("interrupt"));
+    let mut repl = typed(&node, "forever = spawn (() -> loop { sleep 1 })\nn = 3\nloop { n + 1 }\n");
+    node.until("it runs", |listed| {
+        listed.contains("1/0.0.0\trepl\tready") || listed.contains("1/0.0.0\trepl\trunning")
+    });
+    let interrupted = Command::new("kill").args(["-INT", &repl.id().to_string()]).status();
+    assert!(interrupted.is_ok_and(|status| status.success()));
+    node.until("it is stopped", |listed| listed.contains("1/0.0.0\trepl\twaits for an input"));
+    repl.stdin.as_mut().expect("it has input").write_all(b"n + 39\n").expect("it reads");
+    let output = repl.wait_with_output().expect("it ends");
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("= 42\n".into(), "stopped\n".into()));
+    node.until("no program", |listed| listed.lines().count() == 1);
+    node.stop();
+}
+
 #[test]
 fn a_client_that_leaves_ends_its_program() {
     let node = start(&folder("leave"));

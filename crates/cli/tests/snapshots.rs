@@ -60,6 +60,7 @@ fn has_one_spelling(file: &Path) -> Result<(), String> {
         args: Arc::new([]),
         state_cells: None,
         keeps: false,
+        session: false,
     };
     let root = Policy::root(Capabilities::all(), Limits::default(), None);
     let restored = image::restore(&image.state, &program, settings, root, now).map_err(|error| error.to_string())?;

@@ -22,6 +22,7 @@ pub mod inspect;
 pub(crate) mod process;
 pub(crate) mod registry;
 mod requests;
+pub(crate) mod session;
 pub(crate) mod signal;
 
 pub(crate) mod table;
@@ -96,6 +97,8 @@ pub struct Actions {
     pub gone: Vec<ProcessId>,
     /// The program is over.
     pub end: Option<(End, Option<Parcel>)>,
+    /// An input of a session is over, and whether it left something to the next one.
+    pub answered: Option<(End, bool)>,
 }
 
 /// How a core runs its processes.
@@ -117,6 +120,8 @@ pub struct Settings {
     pub state_cells: Option<usize>,
     /// Whether the program is to be kept when its fuel is used up.
     pub keeps: bool,
+    /// Whether the main process runs one input after another, so that the program can always go on.
+    pub session: bool,
 }
 
 /// The processes that one thread runs.
@@ -153,6 +158,8 @@ pub struct Core {
     ended: u64,
     /// Processes that are suspended here.
     pub(crate) suspended: usize,
+    /// What an input of a session left to the next one.
+    kept: Option<Parcel>,
 }
 
 /// How a request was answered.
@@ -193,6 +200,7 @@ impl Core {
             fuel: 0,
             ended: 0,
             suspended: 0,
+            kept: None,
             program,
             settings,
         }
@@ -204,9 +212,8 @@ impl Core {
         match begin {
             None => fiber.start(&self.program),
             Some(begin) => {
-                let state = begin.state.as_ref().map(|state| fiber.heap.unpack(&self.program, state));
-                let items = state.and_then(|state| fiber.heap.fields_of_tuple(state)).unwrap_or_default();
-                fiber.start_at(&self.program, begin.function, items.get(1..).unwrap_or(&[]));
+                session::start_with(&mut fiber, &self.program, begin.function, begin.state.as_ref())
+                    .expect("the function goes on with the state");
             }
         }
         let parked = fiber.park(&self.program);
@@ -232,9 +239,9 @@ impl Core {
         !self.ready.is_empty() || self.asked_time.is_some()
     }
 
-    /// Whether someone has suspended a process, which may let it go on again.
-    pub fn has_suspended(&self) -> bool {
-        self.suspended > 0
+    /// Whether something can be done from outside that lets the program go on: a process is suspended, or waits for an input.
+    pub fn may_go_on(&self) -> bool {
+        self.suspended > 0 || self.settings.session
     }
 
     /// How many processes are ready to run.
@@ -372,8 +379,8 @@ impl Core {
     }
 
     fn tell_deadlock(&mut self) {
-        let waits = matches!(self.body(ProcessId::MAIN), Some(Body { state: State::Waiting(_), .. }));
-        if waits {
+        let main = self.body(ProcessId::MAIN).map(|body| &body.state);
+        if main.is_some_and(|state| matches!(state, State::Waiting(wait) if !matches!(wait, Wait::Input))) {
             self.wake(ProcessId::MAIN, Reply::Error(Known::Deadlock, "all processes are waiting".into()));
         }
     }
@@ -414,7 +421,12 @@ impl Core {
             self.settle(actions);
             // Where there is one core, asking the world is not a turn: whoever asks goes on before others.
             let waits_for_world = self.settings.cores == 1 && !actions.asks.is_empty();
-            if left == 0 || actions.end.is_some() || self.asked_time.is_some() || waits_for_world {
+            if left == 0
+                || actions.end.is_some()
+                || actions.answered.is_some()
+                || self.asked_time.is_some()
+                || waits_for_world
+            {
                 return;
             }
         }

@@ -1,12 +1,14 @@
 //! Runs the cores of one program on threads, carries signals between them and requests to the world.
 
 use crate::core::inspect::{Info, Inspect};
+use crate::core::session::Input;
 use crate::core::{Actions, Core, Event, Now};
 use crate::ids::ProcessId;
 use crate::image::{self, Around};
 use crate::scheduler::{End, Options};
 use crate::system::{Answer, Ask};
 use crate::world::World;
+use qualm_vm::code::Program;
 use qualm_vm::heap::parcel::Parcel;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -69,6 +71,8 @@ pub(crate) struct Driver {
     /// Those who look at processes, and how many have.
     looks: Mutex<Looks>,
     wishes: Mutex<Wishes>,
+    /// Who gave the input of a session that runs.
+    answered: Mutex<Option<Answered>>,
 }
 
 /// Those who look at processes by number, and how many there were.
@@ -78,7 +82,7 @@ struct Looks {
     open: HashMap<u64, mpsc::Sender<Vec<Info>>>,
 }
 
-/// Those who want the state.
+/// Those who want something for which all cores have to stop for a moment.
 #[derive(Default)]
 struct Wishes {
     open: Vec<Wish>,
@@ -86,11 +90,16 @@ struct Wishes {
     over: bool,
 }
 
-/// Someone wants the state.
-struct Wish {
-    sender: mpsc::Sender<Vec<u8>>,
-    then_stop: bool,
+/// Something for which all cores have to stop for a moment.
+enum Wish {
+    /// The state.
+    State { sender: mpsc::Sender<Vec<u8>>, then_stop: bool },
+    /// An input of a session, with the program that has its functions; whoever gave it is told how it ended.
+    Input(Arc<Program>, Input, Answered),
 }
+
+/// Is told how an input ended, and whether it left something to the next one.
+pub(crate) type Answered = Box<dyn FnOnce(End, bool) + Send>;
 
 /// Who has nothing to do.
 #[derive(Default)]
@@ -134,6 +143,7 @@ impl Driver {
             ended: Mutex::new(None),
             looks: Mutex::default(),
             wishes: Mutex::default(),
+            answered: Mutex::default(),
         }
     }
 
@@ -218,7 +228,7 @@ impl Driver {
         };
         let mut found = Vec::new();
         if !lock(&self.wishes).over {
-            self.inboxes.iter().for_each(|inbox| inbox.push(Event::Inspect(number, what)));
+            self.inboxes.iter().for_each(|inbox| inbox.push(Event::Inspect(number, what.clone())));
             for _ in 0..self.inboxes.len() {
                 // A program that ends meanwhile closes the channel.
                 found.extend(receiver.recv_timeout(LOOK_LONGEST).unwrap_or_default());
@@ -231,15 +241,53 @@ impl Driver {
     /// The state of the program as it is now, while it goes on; nothing if it is over.
     pub(crate) fn save_now(&self, then_stop: bool) -> Option<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
+        self.wish(Wish::State { sender, then_stop });
+        receiver.recv().ok()
+    }
+
+    /// Gives a session an input.
+    pub(crate) fn input(&self, program: Arc<Program>, input: Input, answered: Answered) {
+        self.wish(Wish::Input(program, input, answered));
+    }
+
+    /// Stops the cores until a wish is fulfilled; if the program is over it is dropped.
+    fn wish(&self, wish: Wish) {
         {
             let mut wishes = lock(&self.wishes);
             if wishes.over {
-                return None;
+                return;
             }
-            wishes.open.push(Wish { sender, then_stop });
+            wishes.open.push(wish);
         }
         self.finish();
-        receiver.recv().ok()
+    }
+
+    fn fulfil(&self, wishes: Vec<Wish>, cores: &mut [Core], args: &[String]) -> bool {
+        let mut stops = false;
+        let mut state = None;
+        for wish in wishes {
+            match wish {
+                Wish::State { sender, then_stop } => {
+                    let state = state.get_or_insert_with(|| self.save(cores, args, LIVE_ANSWERS));
+                    let _ = sender.send(state.clone());
+                    stops |= then_stop;
+                }
+                Wish::Input(program, input, answered) => {
+                    for core in cores.iter_mut() {
+                        core.rest(self.now());
+                        core.extend(&program);
+                    }
+                    match cores[0].begin_input(&input) {
+                        Ok(()) => *lock(&self.answered) = Some(answered),
+                        Err(message) => {
+                            answered(End::Error { message, raised: None, trace: Vec::new(), left_out: 0 }, false);
+                        }
+                    }
+                    state = None;
+                }
+            }
+        }
+        stops
     }
 
     /// Runs the cores on threads until the program is over. The calling thread runs one of them, so a program on one core starts no thread.
@@ -261,11 +309,7 @@ impl Driver {
             }
             let wishes = std::mem::take(&mut lock(&self.wishes).open);
             if !wishes.is_empty() && lock(&self.ended).is_none() {
-                let state = self.save(cores, args, LIVE_ANSWERS);
-                for wish in wishes {
-                    let _ = wish.sender.send(state.clone());
-                    stops |= wish.then_stop;
-                }
+                stops = self.fulfil(wishes, cores, args);
             }
         }
         // Those who still wait learn that there is nothing to wait for.
@@ -274,6 +318,7 @@ impl Driver {
         wishes.open.clear();
         drop(wishes);
         lock(&self.looks).open.clear();
+        drop(lock(&self.answered).take());
     }
 
     fn push(&self, core: usize, event: Event) {
@@ -305,6 +350,12 @@ impl Driver {
             if let Some(sender) = lock(&self.looks).open.get(&number) {
                 let _ = sender.send(infos);
             }
+        }
+        if let Some((end, left)) = actions.answered.take()
+            && let Some(answered) = lock(&self.answered).take()
+        {
+            self.world.host.flush();
+            answered(end, left);
         }
         if let Some(end) = actions.end.take() {
             lock(&self.ended).get_or_insert(end);
@@ -345,7 +396,7 @@ impl Driver {
         }
         self.world.host.flush();
         let timer = core.next_timer();
-        let may_go_on = timer.is_some() || core.has_suspended();
+        let may_go_on = timer.is_some() || core.may_go_on();
         {
             let mut idle = lock(&self.idle);
             if inbox.count.load(Ordering::Acquire) > 0 {

@@ -8,6 +8,7 @@ mod fibers;
 mod metrics;
 mod programs;
 mod saved;
+mod session;
 
 use crate::address::{Address, Connection, new_token};
 use crate::driver::lock;
@@ -142,6 +143,12 @@ impl Node {
                 Ask::Steer(steer, fiber) => self.steer(steer, &fiber),
                 Ask::Snapshot(program) => self.snapshot(program),
                 Ask::Restore(hash, allow) => self.restore(&hash, allow),
+                Ask::Send(fiber, hash) => self.send(&fiber, &hash),
+                Ask::Open(open) => match self.converse(open, &mut connection) {
+                    Ok(()) => return,
+                    Err(why) => Err(why),
+                },
+                Ask::Evaluate(_) | Ask::Interrupt | Ask::Detach => Err("this connection has no session".to_owned()),
                 Ask::Metrics => Ok(Tell::Text(self.metrics())),
                 Ask::Stop => {
                     let told = self.stop();

@@ -33,6 +33,40 @@ pub enum Ask {
     Metrics,
     /// Save all programs and end.
     Stop,
+    /// Send a fiber the value that the store has under a hash.
+    Send(String, String),
+    /// Begin a session: a program that runs one input after another. The connection is the session's from now on, and may say what follows.
+    Open(Open),
+    /// Run an input in the session.
+    Evaluate(Box<Evaluate>),
+    /// Give up the input that runs.
+    Interrupt,
+    /// Let the session's program go on without its client.
+    Detach,
+}
+
+/// A session to begin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Open {
+    /// What its program is called in lists.
+    pub name: String,
+    /// Capabilities to grant.
+    pub allow: Vec<String>,
+    /// Words of memory of each process.
+    pub memory_words: Option<u64>,
+}
+
+/// An input of a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Evaluate {
+    /// A binary module; its functions are added to those of the inputs before.
+    pub module: Vec<u8>,
+    /// The function of this module that runs the input.
+    pub function: u32,
+    /// How many cells it leaves to the next input.
+    pub cells: u32,
+    /// Whether it takes as arguments what the last input left.
+    pub goes_on: bool,
 }
 
 /// A program to run.
@@ -82,6 +116,8 @@ pub enum Tell {
     Table(Vec<Vec<String>>),
     /// Text for people.
     Text(String),
+    /// An input of a session is over: whether it left something to the next one, message for standard error, value.
+    Evaluated(bool, String, Option<String>),
 }
 
 fn optional(out: &mut Writer, value: Option<u64>) {
@@ -113,6 +149,14 @@ fn read_text(input: &mut Reader<'_>) -> Result<String, WireError> {
 fn read_texts(input: &mut Reader<'_>) -> Result<Vec<String>, WireError> {
     let count = input.count(FIELD_BYTES_MAX, "the number of texts")?;
     (0..count).map(|_| read_text(input)).collect()
+}
+
+fn read_value(input: &mut Reader<'_>) -> Result<Option<String>, WireError> {
+    let mut value = read_texts(input)?;
+    if value.len() > 1 {
+        return input.error("a program has one value");
+    }
+    Ok(value.pop())
 }
 
 /// Something that is said in one frame.
@@ -170,6 +214,26 @@ impl Message for Ask {
             }
             Self::Metrics => out.byte(7),
             Self::Stop => out.byte(8),
+            Self::Send(fiber, hash) => {
+                out.byte(9);
+                out.bytes(fiber.as_bytes());
+                out.bytes(hash.as_bytes());
+            }
+            Self::Open(open) => {
+                out.byte(10);
+                out.bytes(open.name.as_bytes());
+                texts(&mut out, &open.allow);
+                optional(&mut out, open.memory_words);
+            }
+            Self::Evaluate(evaluate) => {
+                out.byte(11);
+                out.bytes(&evaluate.module);
+                out.unsigned(u64::from(evaluate.function));
+                out.unsigned(u64::from(evaluate.cells));
+                out.byte(u8::from(evaluate.goes_on));
+            }
+            Self::Interrupt => out.byte(12),
+            Self::Detach => out.byte(13),
         }
         out.into_bytes()
     }
@@ -201,6 +265,20 @@ impl Message for Ask {
             6 => Self::Restore(read_text(&mut input)?, read_texts(&mut input)?),
             7 => Self::Metrics,
             8 => Self::Stop,
+            9 => Self::Send(read_text(&mut input)?, read_text(&mut input)?),
+            10 => Self::Open(Open {
+                name: read_text(&mut input)?,
+                allow: read_texts(&mut input)?,
+                memory_words: read_optional(&mut input)?,
+            }),
+            11 => Self::Evaluate(Box::new(Evaluate {
+                module: input.bytes(FIELD_BYTES_MAX, "a module")?.to_vec(),
+                function: input.at_most(u32::MAX as usize, "a function")? as u32,
+                cells: input.at_most(u32::MAX as usize, "the number of cells")? as u32,
+                goes_on: input.at_most(1, "whether it goes on")? == 1,
+            })),
+            12 => Self::Interrupt,
+            13 => Self::Detach,
             other => return input.error(format!("{other} is no request")),
         };
         ended(&input)?;
@@ -240,6 +318,12 @@ impl Message for Tell {
                 out.byte(6);
                 out.bytes(text.as_bytes());
             }
+            Self::Evaluated(left, message, value) => {
+                out.byte(7);
+                out.byte(u8::from(*left));
+                out.bytes(message.as_bytes());
+                texts(&mut out, &value.iter().cloned().collect::<Vec<_>>());
+            }
         }
         out.into_bytes()
     }
@@ -253,11 +337,7 @@ impl Message for Tell {
             3 => Self::Output(input.bytes(FIELD_BYTES_MAX, "output")?.to_vec()),
             4 => {
                 let (status, message) = (input.byte()?, read_text(&mut input)?);
-                let mut value = read_texts(&mut input)?;
-                if value.len() > 1 {
-                    return input.error("a program has one value");
-                }
-                Self::Ended(status, message, value.pop())
+                Self::Ended(status, message, read_value(&mut input)?)
             }
             5 => {
                 let count = input.count(FIELD_BYTES_MAX, "the number of rows")?;
@@ -265,6 +345,10 @@ impl Message for Tell {
                 Self::Table(rows?)
             }
             6 => Self::Text(read_text(&mut input)?),
+            7 => {
+                let left = input.at_most(1, "whether something is left")? == 1;
+                Self::Evaluated(left, read_text(&mut input)?, read_value(&mut input)?)
+            }
             other => return input.error(format!("{other} is no answer")),
         };
         ended(&input)?;
@@ -344,6 +428,11 @@ mod tests {
             Ask::Restore("00".into(), vec!["write".into()]),
             Ask::Metrics,
             Ask::Stop,
+            Ask::Send("1/0.0.0".into(), "00".into()),
+            Ask::Open(Open { name: "repl".into(), allow: vec!["write".into()], memory_words: None }),
+            Ask::Evaluate(Box::new(Evaluate { module: vec![3], function: 1, cells: 2, goes_on: true })),
+            Ask::Interrupt,
+            Ask::Detach,
         ];
         for ask in asks {
             assert_eq!(Ask::decode(&ask.encode()), Ok(ask));
@@ -356,6 +445,7 @@ mod tests {
             Tell::Ended(1, "m".into(), Some("v".into())),
             Tell::Table(vec![vec!["a".into()], vec![]]),
             Tell::Text("t".into()),
+            Tell::Evaluated(true, "m".into(), None),
         ];
         for tell in tells {
             let bytes = tell.encode();

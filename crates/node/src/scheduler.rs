@@ -2,6 +2,7 @@
 
 use crate::capability::Capabilities;
 use crate::core::inspect::{Info, Inspect};
+use crate::core::session::Input;
 use crate::core::{Core, Now, Settings};
 use crate::driver::{Driver, lock};
 use crate::host::Streams;
@@ -57,6 +58,8 @@ pub struct Options {
     pub begin: Option<Begin>,
     /// Whether the program is to be saved when its fuel is used up.
     pub save: bool,
+    /// Whether the main process runs inputs ([`Running::input`]) instead of the entry.
+    pub session: bool,
 }
 
 /// A start in a state that an earlier program left. The function gives a pair: a value to show, and a list of cells, the state to keep.
@@ -88,6 +91,7 @@ impl Default for Options {
             stop: None,
             begin: None,
             save: false,
+            session: false,
         }
     }
 }
@@ -171,13 +175,20 @@ pub fn run(program: Arc<Program>, options: Options) -> Report {
 /// If the state is none of this program.
 pub fn resume(program: Arc<Program>, state: &[u8], mut options: Options) -> Result<Report, WireError> {
     let cores = resume_cores(&program, state, &mut options)?;
+    if cores[0].settings.session {
+        let message = "this was a session, whose main process waits for inputs: only a node goes on with it".into();
+        return Err(WireError { offset: 0, message });
+    }
     Ok(drive(cores, options))
 }
 
 fn start_cores(program: &Arc<Program>, options: &Options) -> Vec<Core> {
     let policy = Policy::root(options.capabilities.clone(), options.limits, options.fuel);
     let mut cores = make_cores(program, options);
-    cores[0].start(Arc::new(policy), options.begin.as_ref());
+    match options.session {
+        true => cores[0].start_session(Arc::new(policy)),
+        false => cores[0].start(Arc::new(policy), options.begin.as_ref()),
+    }
     cores
 }
 
@@ -210,6 +221,7 @@ fn make_cores(program: &Arc<Program>, options: &Options) -> Vec<Core> {
             args: args.clone(),
             state_cells: options.begin.as_ref().map(|begin| begin.cells),
             keeps: options.save,
+            session: options.session,
         };
         Core::new(program.clone(), settings)
     };
@@ -261,6 +273,12 @@ impl Running {
     /// Looks at its processes or steers one.
     pub fn inspect(&self, what: Inspect) -> Vec<Info> {
         self.driver.inspect(what)
+    }
+
+    /// Gives a session its next input, after the last one has ended. The program is the one it ran so far with more functions
+    /// ([`load_more`](qualm_vm::load::load_more)). Whoever is told how it ended is dropped if the session ends.
+    pub fn input(&self, program: Arc<Program>, input: Input, answered: Box<dyn FnOnce(End, bool) + Send>) {
+        self.driver.input(program, input, answered);
     }
 
     /// Its state as it is now, while it goes on or as the last thing it does; nothing if it is over.

@@ -81,6 +81,7 @@ impl Simulator {
                 args: Arc::new([]),
                 state_cells: None,
                 keeps: true,
+                session: false,
             };
             Core::new(program.clone(), settings)
         };

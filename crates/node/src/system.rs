@@ -2,7 +2,11 @@
 
 use crate::capability::Scope;
 use crate::ids::ProcessId;
+use qualm_ir::wire::WireError;
+use qualm_vm::code::Program;
 use qualm_vm::heap::Heap;
+use qualm_vm::heap::parcel::Parcel;
+use qualm_vm::snapshot::Decoder;
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 
@@ -243,4 +247,15 @@ pub(crate) fn error(heap: &mut Heap, kind: Known, message: &str) -> Value {
 pub(crate) fn wrong(heap: &mut Heap, what: &str, value: Value) -> Value {
     let message = format!("{what}, found {}", heap.repr(value));
     error(heap, Known::Type, &message)
+}
+
+/// The value whose canonical bytes a program stored; what it needs of functions and labels must be this program's. Processes in it are nobody.
+///
+/// # Errors
+/// If the bytes are none, or of another program.
+pub(crate) fn stored(bytes: &[u8], program: &Program) -> Result<Parcel, WireError> {
+    let mut input = Decoder::new(bytes, program, |_| Some(u64::MAX >> 8))?;
+    let parcel = input.parcel()?;
+    input.finish()?;
+    Ok(parcel)
 }

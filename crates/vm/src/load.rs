@@ -52,6 +52,19 @@ pub fn load_with(module: Verified<Module>, symbols: &[Arc<str>]) -> Program {
     }
 }
 
+/// Makes a program that goes on with another one: the first functions of the module are those of that program. Values and fibers of the one are values
+/// and fibers of the other, which knows all its functions, symbols and constants by the same numbers.
+///
+/// # Panics
+/// If the module begins with other functions.
+pub fn load_more(program: &Program, module: Verified<Module>) -> Program {
+    let more = load_with(module, program.statics.symbols());
+    let older = program.module.functions.len();
+    let same = more.module.functions.get(..older) == Some(&*program.module.functions);
+    assert!(same && more.statics.begins_with(&program.statics), "the module goes on with that of the program");
+    more
+}
+
 /// Where the frames of each function can wait.
 pub(crate) fn points(module: &Module) -> Vec<Vec<Point>> {
     let mut tables = Tables::default();

@@ -123,6 +123,19 @@ impl Statics {
         }
     }
 
+    /// All symbols by their numbers.
+    pub(crate) fn symbols(&self) -> &[Arc<str>] {
+        &self.symbols
+    }
+
+    /// Whether these tables are others with more behind.
+    pub(crate) fn begins_with(&self, older: &Self) -> bool {
+        let texts = |statics: &Self| statics.texts.iter().map(|text| text.text.clone()).collect::<Vec<_>>();
+        self.symbols.starts_with(&older.symbols)
+            && self.shapes.starts_with(&older.shapes)
+            && texts(self).starts_with(&texts(older))
+    }
+
     /// The text of a symbol.
     pub fn symbol(&self, number: u32) -> &str {
         &self.symbols[number as usize]

@@ -36,10 +36,7 @@ enum Command {
     /// Run the tests of the project: functions `test_…` in files of the folder `tests`
     Test(commands::TestArgs),
     /// Type programs and see what they come to
-    Repl {
-        /// A file to read first
-        file: Option<PathBuf>,
-    },
+    Repl(repl::ReplArgs),
     /// Write pages about the modules of the project and the standard library to `build/doc`
     Doc,
     /// Write the project as one binary module to `build/NAME.qb`
@@ -73,7 +70,7 @@ fn main() -> ExitCode {
             }
         }
         Command::Test(args) => in_project(|project| commands::test(&project, &args)),
-        Command::Repl { file } => repl::repl(file.as_deref()),
+        Command::Repl(args) => repl::repl(&args),
         Command::Doc => in_project(|project| commands::doc(&project)),
         Command::Build => in_project(|project| commands::build(&project)),
         Command::Add(args) => in_project(|project| commands::add(&project, &args)),

@@ -1,7 +1,7 @@
 //! The runtime: run, check, assemble, disassemble, verify, hash.
 
 use clap::{Parser, Subcommand};
-use qualm_cli::{commands, status};
+use qualm_cli::{commands, repl, status};
 use std::process::ExitCode;
 
 /// A distributed runtime for content-addressed functions.
@@ -22,6 +22,8 @@ enum Command {
     Run(commands::RunArgs),
     /// Go on with a program that `run --stop-after` saved
     Resume(commands::ResumeArgs),
+    /// Type Passerine and see what it comes to, here or on a node
+    Repl(repl::ReplArgs),
     /// A node that hosts programs of several clients
     #[command(subcommand)]
     Node(commands::NodeCommand),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
     ExitCode::from(match parsed.command {
         Command::Run(args) => commands::run(args),
         Command::Resume(args) => commands::resume(args),
+        Command::Repl(args) => repl::repl(&args),
         Command::Node(command) => commands::node(command),
         Command::Fibers(command) => commands::fibers(command),
         Command::Top(args) => commands::top(&args),

@@ -36,13 +36,18 @@ impl NodeArgs {
         Self { node: Some(node.to_owned()), store: None }
     }
 
+    /// The node that listens there, or the one of the store.
+    pub(crate) fn at(node: Option<&str>, store: Option<PathBuf>) -> Self {
+        Self { node: node.map(str::to_owned), store }
+    }
+
     /// This very node.
     pub(crate) fn own(listen: &Address, store: PathBuf) -> Self {
         Self { node: Some(listen.to_string()), store: Some(store) }
     }
 
     /// A connection on which hello has been said.
-    fn connect(&self) -> Result<Connection, String> {
+    pub(crate) fn connect(&self) -> Result<Connection, String> {
         let address = self.node.as_deref().map(Address::parse);
         // The token lies beside the socket file, if that is named.
         let beside = match (&self.store, &address) {

@@ -1,7 +1,7 @@
 //! Commands of the REPL: lines that start with a colon.
 
-use super::After;
 use super::evaluate::{Evaluated, Evaluator};
+use super::{After, fibers};
 use crate::commands::{complain, print};
 use crate::input::{Disk, on_compiler_thread, read, render, text_of};
 use crate::style::Style;
@@ -14,7 +14,7 @@ use qualm_passerine::document::{Entry, page, prelude_entries, standard_page};
 use std::path::Path;
 
 /// The commands: name, what follows it, what it does.
-pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
+const COMMANDS: &[(&str, &str, &str)] = &[
     ("asm", "EXPR or NAME", "the assembly of an expression or a function"),
     ("doc", "NAME", "what a function or module is about"),
     ("hash", "NAME", "the content hash of a function"),
@@ -27,11 +27,16 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("vars", "", "what was defined, with types"),
 ];
 
+/// All commands, those about nodes last.
+pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    COMMANDS.iter().chain(fibers::COMMANDS)
+}
+
 pub(super) fn run(evaluator: &mut Evaluator, command: &str) -> After {
     let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
-    let mut fits = COMMANDS.iter().filter(|(known, ..)| known.starts_with(name));
-    let (name, needs) = match (fits.next(), fits.next(), COMMANDS.iter().find(|(known, ..)| *known == name)) {
+    let mut fits = all().filter(|(known, ..)| known.starts_with(name));
+    let (name, needs) = match (fits.next(), fits.next(), all().find(|(known, ..)| *known == name)) {
         (_, _, Some((known, needs, _))) | (Some((known, needs, _)), None, None) => (*known, *needs),
         _ => {
             complain(&format!("there is no command :{name}; :help lists them\n"));
@@ -46,20 +51,22 @@ pub(super) fn run(evaluator: &mut Evaluator, command: &str) -> After {
         "asm" => asm(evaluator, rest),
         "doc" => doc(evaluator, rest),
         "hash" => hash(evaluator, rest),
-        "help" => help(),
+        "help" => help(evaluator.remote().is_some()),
         "load" => load(evaluator, Path::new(rest)),
         "quit" => return After::Quit,
         "reset" => evaluator.reset(),
         "time" => time(evaluator, rest),
         "type" => show_type(evaluator, rest),
-        _ => variables(evaluator),
+        "vars" => variables(evaluator),
+        _ => return fibers::run(evaluator, name, rest),
     }
     After::GoOn
 }
 
-fn help() {
+fn help(at_node: bool) {
     let style = Style::stdout();
-    for (name, needs, about) in COMMANDS {
+    let more = if at_node { fibers::COMMANDS } else { &[] };
+    for (name, needs, about) in COMMANDS.iter().chain(more) {
         print(&format!("{}  {}\n", style.strong(&format!("{:<20}", format!(":{name} {needs}"))), about));
     }
     print(
@@ -90,6 +97,7 @@ fn time(evaluator: &mut Evaluator, expr: &str) {
     match evaluator.evaluate(expr) {
         Evaluated::Value { shown, took, stats } => {
             print(&format!("= {shown}\n"));
+            let Some(stats) = stats else { return print(&format!("{:.3} ms\n", took.as_secs_f64() * 1e3)) };
             print(&format!(
                 "{:.3} ms, {} function entries, {} objects made, {} updates in place, {} by copy, {} collections\n",
                 took.as_secs_f64() * 1e3,

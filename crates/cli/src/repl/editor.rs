@@ -94,7 +94,7 @@ impl Words {
         if let Some(command) = line.strip_prefix(':')
             && !command.contains(' ')
         {
-            let known = super::commands::COMMANDS.iter().map(|(name, ..)| format!(":{name}"));
+            let known = super::commands::all().map(|(name, ..)| format!(":{name}"));
             return (0, known.filter(|name| name.starts_with(line)).collect());
         }
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ':');

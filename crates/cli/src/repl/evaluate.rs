@@ -1,5 +1,6 @@
 //! Runs inputs one after another, each as a program that goes on with the numbering and the state of those before.
 
+use super::remote::Remote;
 use crate::commands::trace_text;
 use crate::input::{Disk, on_compiler_thread, render};
 use qualm_ir::diagnostic::{Diagnostic, Severity};
@@ -25,8 +26,8 @@ pub(super) enum Evaluated {
         shown: String,
         /// How long it ran, not counting the compiler.
         took: Duration,
-        /// What it cost.
-        stats: Stats,
+        /// What it cost; a node does not say.
+        stats: Option<Stats>,
     },
     /// Why not, ready to print.
     Failed(String),
@@ -35,21 +36,45 @@ pub(super) enum Evaluated {
 /// A session and its state.
 pub(super) struct Evaluator {
     pub(super) session: Session,
-    /// The functions of all inputs so far.
-    module: Module,
-    state: Option<Parcel>,
+    place: Place,
     stop: Arc<AtomicBool>,
     count: usize,
 }
 
+/// Where inputs run.
+enum Place {
+    /// In this process, each as a program of its own: the functions of all inputs so far, and what the last one left.
+    Here { module: Module, state: Option<Parcel> },
+    /// On a node, in a program that goes on.
+    Node(Remote),
+}
+
+impl Place {
+    const FRESH: fn() -> Self = || Self::Here { module: Module::default(), state: None };
+}
+
 impl Evaluator {
-    pub(super) fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { session: Session::default(), module: Module::default(), state: None, stop, count: 0 }
+    /// Runs inputs here, or at a node.
+    pub(super) fn new(stop: Arc<AtomicBool>, remote: Option<Remote>) -> Self {
+        let place = remote.map_or_else(Place::FRESH, Place::Node);
+        Self { session: Session::default(), place, stop, count: 0 }
     }
 
     /// Forgets everything.
     pub(super) fn reset(&mut self) {
-        *self = Self::new(self.stop.clone());
+        self.session = Session::default();
+        match &mut self.place {
+            Place::Node(remote) => remote.reset(),
+            here @ Place::Here { .. } => *here = Place::FRESH(),
+        }
+    }
+
+    /// The session at a node, if inputs run there.
+    pub(super) fn remote(&mut self) -> Option<&mut Remote> {
+        match &mut self.place {
+            Place::Node(remote) => Some(remote),
+            Place::Here { .. } => None,
+        }
     }
 
     /// Runs an input.
@@ -70,41 +95,35 @@ impl Evaluator {
             Err(problems) => return Err(render(problems, &step.sources)),
         };
         self.warn(name, input);
-        let mut merged = self.module.clone();
-        let base = merged.append(module);
-        let verified = verify(merged.clone()).map_err(|errors| format!("{errors:?}\n"))?;
-        let program = Arc::new(load(verified));
         self.stop.store(false, Ordering::Relaxed);
         // A session without variables has no cells to hand over.
-        let state = self.state.clone().filter(|_| !self.session.variables().is_empty());
+        let goes_on = !self.session.variables().is_empty();
         let began = Instant::now();
-        let report = scheduler::run(
-            program.clone(),
-            Options {
-                workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-                capabilities: Capabilities::all(),
-                stop: Some(self.stop.clone()),
-                begin: Some(Begin { function: base.0 + main.0, state, cells: step.cells() }),
-                ..Options::default()
-            },
-        );
-        let took = began.elapsed();
-        match report.end {
-            End::Value(shown) => {
+        let (kept, shown, stats) = match &mut self.place {
+            Place::Node(remote) => {
+                let answer = remote.evaluate(&module, main.0, step.cells(), goes_on)?;
+                let shown = answer.value.ok_or(answer.problem)?;
+                (answer.kept, shown, None)
+            }
+            Place::Here { module: before, state } => {
+                let mut merged = before.clone();
+                let base = merged.append(module);
+                let begin =
+                    Begin { function: base.0 + main.0, state: state.clone().filter(|_| goes_on), cells: step.cells() };
+                let (left, shown, stats) = run_here(&merged, begin, &self.stop)?;
                 // A `switch` gives up the input: its value is that of another fiber, and what it defined is gone.
-                if report.state.is_some() {
-                    self.module = merged;
-                    self.state = report.state;
-                    self.session.accept(step);
+                let kept = left.is_some();
+                if kept {
+                    (*before, *state) = (merged, left);
                 }
-                Ok(Evaluated::Value { shown, took, stats: report.stats })
+                (kept, shown, Some(stats))
             }
-            End::Error { message, trace, left_out, .. } => {
-                Err(trace_text(program.module(), &trace, left_out, &message))
-            }
-            End::OutOfFuel | End::Stopped => Err("stopped\n".into()),
-            End::OutOfMemory => Err("stopped: it needs more memory than it may use\n".into()),
+        };
+        let took = began.elapsed();
+        if kept {
+            self.session.accept(step);
         }
+        Ok(Evaluated::Value { shown, took, stats })
     }
 
     /// Shows what inference finds wrong with an input that runs all the same.
@@ -147,6 +166,28 @@ impl Evaluator {
     fn before_last(&self, input: &str) -> Self {
         let mut session = self.session.clone();
         session.forget_last(input);
-        Self { session, module: Module::default(), state: None, stop: self.stop.clone(), count: 0 }
+        Self { session, place: Place::FRESH(), stop: self.stop.clone(), count: 0 }
+    }
+}
+
+/// Runs an input as a program of its own: what it leaves to the next one, its value, what it cost.
+fn run_here(module: &Module, begin: Begin, stop: &Arc<AtomicBool>) -> Result<(Option<Parcel>, String, Stats), String> {
+    let verified = verify(module.clone()).map_err(|errors| format!("{errors:?}\n"))?;
+    let program = Arc::new(load(verified));
+    let report = scheduler::run(
+        program.clone(),
+        Options {
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            capabilities: Capabilities::all(),
+            stop: Some(stop.clone()),
+            begin: Some(begin),
+            ..Options::default()
+        },
+    );
+    match report.end {
+        End::Value(shown) => Ok((report.state, shown, report.stats)),
+        End::Error { message, trace, left_out, .. } => Err(trace_text(program.module(), &trace, left_out, &message)),
+        End::OutOfFuel | End::Stopped => Err("stopped\n".into()),
+        End::OutOfMemory => Err("stopped: it needs more memory than it may use\n".into()),
     }
 }

@@ -5,9 +5,9 @@ use super::signal::What;
 use super::{Actions, Core, Flow};
 use crate::capability::Request;
 use crate::ids::ProcessId;
-use crate::system::{Ask, FileAsk, HttpRequest, HttpResponse};
+use crate::system::{Ask, FileAsk, HttpRequest, HttpResponse, stored};
 use qualm_ir::wire::WireError;
-use qualm_vm::snapshot::{Decoder, Encoder};
+use qualm_vm::snapshot::Encoder;
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 
@@ -142,11 +142,8 @@ impl Core {
 
     /// The value whose bytes were kept; it must be one of this program's functions and labels.
     pub(super) fn stored_value(&mut self, bytes: &[u8]) -> Result<Value, WireError> {
-        let program = self.program.clone();
-        let mut input = Decoder::new(bytes, &program, |_| Some(u64::MAX >> 8))?;
-        let parcel = input.parcel()?;
-        input.finish()?;
-        Ok(self.fiber.heap.unpack(&program, &parcel))
+        let parcel = stored(bytes, &self.program)?;
+        Ok(self.fiber.heap.unpack(&self.program, &parcel))
     }
 
     // ---- handles

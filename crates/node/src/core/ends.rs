@@ -10,6 +10,7 @@ use crate::system::error;
 use qualm_vm::code::Program;
 use qualm_vm::fiber::Uncaught;
 use qualm_vm::heap::Heap;
+use qualm_vm::heap::parcel::Parcel;
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl Core {
         }
         let text = heap.whole_repr(shown).unwrap_or_else(|_| heap.repr(shown));
         self.count_end();
-        actions.end = Some((End::Value(text), state));
+        self.end_main(End::Value(text), state, actions);
     }
 
     pub(super) fn main_failed(&mut self, uncaught: Uncaught, actions: &mut Actions) {
@@ -58,7 +59,16 @@ impl Core {
         let message = describe(heap, uncaught.value);
         let end = End::Error { message, raised, trace: uncaught.trace, left_out: uncaught.left_out };
         self.count_end();
-        actions.end = Some((end, None));
+        self.end_main(end, None, actions);
+    }
+
+    /// The main process is over, and the program with it; in a session an input is.
+    fn end_main(&mut self, end: End, state: Option<Parcel>, actions: &mut Actions) {
+        if self.settings.session {
+            self.end_input(end, state, actions);
+        } else {
+            actions.end = Some((end, state));
+        }
     }
 
     /// A process used more than it may.
@@ -66,7 +76,7 @@ impl Core {
         if id == ProcessId::MAIN {
             let end = if what == "memory" { End::OutOfMemory } else { End::OutOfFuel };
             self.count_end();
-            actions.end = Some((end, None));
+            self.end_main(end, None, actions);
         } else {
             self.end(id, Ended::Quota(what), actions);
         }
@@ -174,7 +184,7 @@ impl Core {
                 }
                 None if over => self.table.forget(child),
                 None => {
-                    let reason = qualm_vm::heap::parcel::Parcel::of(Value::symbol(Known::Parent.number()));
+                    let reason = Parcel::of(Value::symbol(Known::Parent.number()));
                     self.send(child, What::Cancel(Box::new(Ended::Cancelled(reason))), actions);
                 }
             }
@@ -188,6 +198,8 @@ impl Core {
     /// Ends a process from outside.
     pub(super) fn cancel(&mut self, id: ProcessId, ended: Ended, actions: &mut Actions) {
         if id == ProcessId::MAIN {
+            let is_killed =
+                matches!(&ended, Ended::Cancelled(reason) if reason.is(Value::symbol(Known::Killed.number())));
             let message = match &ended {
                 Ended::Cancelled(reason) => {
                     let reason = self.desk.unpack(&self.program, reason);
@@ -197,8 +209,12 @@ impl Core {
                 }
                 _ => "Cancelled error".to_owned(),
             };
+            let end = End::Error { message, raised: None, trace: Vec::new(), left_out: 0 };
+            if self.settings.session && !is_killed {
+                return self.interrupt(end, actions);
+            }
             self.ended += 1;
-            actions.end = Some((End::Error { message, raised: None, trace: Vec::new(), left_out: 0 }, None));
+            actions.end = Some((end, None));
             return;
         }
         self.end(id, ended, actions);

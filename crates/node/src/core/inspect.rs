@@ -1,15 +1,17 @@
 //! Looking at processes, and steering them from outside.
 
 use super::process::{Body, Ended, State, Suspended, Wait};
+use super::signal::What;
 use super::{Actions, Core};
 use crate::ids::ProcessId;
+use crate::scheduler::End;
 use qualm_vm::fiber::TraceEntry;
 use qualm_vm::heap::parcel::Parcel;
 use qualm_vm::statics::Known;
 use qualm_vm::value::Value;
 
 /// What to look at or do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Inspect {
     /// All processes.
     List,
@@ -21,6 +23,10 @@ pub enum Inspect {
     Resume(ProcessId),
     /// It ends.
     Kill(ProcessId),
+    /// It gets a message.
+    Send(ProcessId, Parcel),
+    /// The input of a session that runs is given up.
+    Interrupt,
 }
 
 /// What there is to know of a process.
@@ -77,6 +83,19 @@ impl Core {
                 }
                 found
             }
+            Inspect::Send(id, message) => {
+                let found = self.info(id).into_iter().collect::<Vec<_>>();
+                if !found.is_empty() {
+                    self.send(id, What::Message(message, None), actions);
+                }
+                found
+            }
+            Inspect::Interrupt => {
+                if self.settings.session && self.settings.number == 0 {
+                    self.interrupt(End::Stopped, actions);
+                }
+                Vec::new()
+            }
         }
     }
 
@@ -103,6 +122,7 @@ fn describe(body: &Body) -> String {
         State::Waiting(Wait::Message { .. }) => "waits for a message or a time",
         State::Waiting(Wait::Timer) => "sleeps",
         State::Waiting(Wait::Reply) => "waits for an answer",
+        State::Waiting(Wait::Input) => "waits for an input",
         State::Waiting(Wait::Group(group)) => return format!("waits for {} of {}", group.left, group.results.len()),
     };
     if body.suspended == Suspended::No { state.to_owned() } else { format!("suspended, {state}") }

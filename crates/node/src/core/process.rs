@@ -82,6 +82,8 @@ pub(crate) enum Wait {
     Reply,
     /// The ends of the members of a group.
     Group(Box<Group>),
+    /// The next input of a session; its fiber is elsewhere.
+    Input,
 }
 
 /// Members of a group by their places.

@@ -10,6 +10,7 @@ use crate::system::{Answer, Trouble};
 use qualm_ir::wire::{Reader, WireError};
 use qualm_vm::code::Program;
 use qualm_vm::heap::parcel::Parcel;
+use qualm_vm::parked::Parked;
 use qualm_vm::snapshot::Decoder;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -164,24 +165,29 @@ impl Restored<'_> {
 
     fn process(&mut self, input: &mut Decoder<'_>, number: usize) -> Read<()> {
         let id = ProcessId::new(0, number as u32, 0);
-        match input.input().byte()? {
+        let tag = input.input().byte()?;
+        match tag {
             0 => {}
+            2 if number == 0 => self.core.settings.session = true,
             1 if number > 0 => {
                 let ended = Arc::new(read_ended(input)?);
                 self.core.table.restore(id, ProcessId::MAIN, Place::Ended(ended));
                 return Ok(());
             }
-            _ => return input.input().error("a process lives (0) or has ended (1); the first one lives"),
+            _ => return input.input().error("a process lives (0), has ended (1) or waits for an input (2); the first one lives, and only it waits for inputs"),
         }
         let parent = self.id(input.input())?;
         let last = self.policies.len() - 1;
         let policy = self.policies[input.input().at_most(last, "a policy")?].clone();
         let is_suspended = flag(input.input())?;
         let start = input.input().offset();
-        let parked = input.fiber(policy.limits.memory_words)?;
-        let state = self.state(input, id)?;
+        let (parked, state) = if tag == 2 {
+            (Parked::elsewhere(), State::Waiting(Wait::Input))
+        } else {
+            (input.fiber(policy.limits.memory_words)?, self.state(input, id)?)
+        };
         let waits = matches!(state, State::Waiting(_)) || !matches!(state, State::Ready(Reply::GoOn));
-        if waits != parked.waits() {
+        if waits != (parked.waits() || tag == 2) {
             let message = "a process waits if its fiber does".into();
             return Err(WireError { offset: start, message });
         }

@@ -130,7 +130,7 @@ fn write_all(
     for id in order {
         match all.live.get(id) {
             Some((body, listeners)) => {
-                out.out().byte(0);
+                out.out().byte(if matches!(body.state, State::Waiting(Wait::Input)) { 2 } else { 0 });
                 write_body(out, all, numbers, body, listeners, now);
             }
             None => {
@@ -197,7 +197,9 @@ fn write_body(
     let policy = all.policies.number(&body.policy).unwrap_or(0);
     out.out().length(policy);
     out.out().byte(u8::from(body.suspended != Suspended::No));
-    out.fiber(&body.parked);
+    if !matches!(body.state, State::Waiting(Wait::Input)) {
+        out.fiber(&body.parked);
+    }
     let left = || all.timers.get(&(word(body.id), body.token)).map_or(0, |at| at.saturating_sub(now.nanos));
     match &body.state {
         State::Running => out.out().byte(waits::GO_ON),
@@ -211,6 +213,7 @@ fn write_body(
                 out.out().unsigned(left());
             }
         }
+        State::Waiting(Wait::Input) => {}
         State::Waiting(Wait::Timer) => {
             out.out().byte(waits::FOR_TIME);
             out.out().unsigned(left());

@@ -5,6 +5,7 @@ use super::programs::Hosted;
 use crate::core::inspect::{Info, Inspect};
 use crate::ids::ProcessId;
 use crate::protocol::{Steer, Tell};
+use crate::system::stored;
 use crate::trace::{innermost, trace_text};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ impl Node {
             info.messages.to_string(),
             info.words.div_ceil(128).to_string(),
             info.fuel.to_string(),
-            innermost(hosted.program.module(), &info.trace.0, &self.options.hide),
+            innermost(hosted.program().module(), &info.trace.0, &self.options.hide),
         ]
     }
 
@@ -50,7 +51,7 @@ impl Node {
         let (hosted, id) = self.fiber(fiber)?;
         let found =
             hosted.running.inspect(Inspect::Show(id)).pop().ok_or_else(|| format!("there is no fiber {fiber}"))?;
-        let calls = trace_text(hosted.program.module(), &found.trace.0, found.trace.1, &self.options.hide);
+        let calls = trace_text(hosted.program().module(), &found.trace.0, found.trace.1, &self.options.hide);
         Ok(Tell::Text(format!(
             "fiber     {fiber}\nprogram   {}\nparent    {}\nstate     {}\nmessages  {}\nmemory    {} bytes\nentries   {}\ncalls, latest last:\n{calls}",
             hosted.name,
@@ -72,6 +73,19 @@ impl Node {
         match hosted.running.inspect(what).is_empty() {
             true => Err(format!("there is no fiber {fiber}")),
             false => Ok(Tell::Text(format!("{fiber} {done}\n"))),
+        }
+    }
+
+    /// Sends a fiber the value that the store has under a hash.
+    pub(super) fn send(&self, fiber: &str, hash: &str) -> Result<Tell, String> {
+        let (hosted, id) = self.fiber(fiber)?;
+        let bytes = self.store.get(hash.parse()?).map_err(|error| error.to_string())?;
+        let bytes = bytes.ok_or_else(|| format!("{hash} is not in the store"))?;
+        let message =
+            stored(&bytes, &hosted.program()).map_err(|error| format!("{fiber} does not know it: {error}"))?;
+        match hosted.running.inspect(Inspect::Send(id, message)).is_empty() {
+            true => Err(format!("there is no fiber {fiber}")),
+            false => Ok(Tell::Text(String::new())),
         }
     }
 }

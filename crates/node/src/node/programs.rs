@@ -25,7 +25,8 @@ use std::thread::JoinHandle;
 /// A program that runs.
 pub(super) struct Hosted {
     pub(super) name: String,
-    pub(super) program: Arc<Program>,
+    /// What it runs; that of a session grows.
+    pub(super) program: Mutex<Arc<Program>>,
     pub(super) running: Running,
     pub(super) given: Given,
     /// Where its output goes.
@@ -50,6 +51,8 @@ pub(super) struct Beginning<'s> {
     pub(super) fuel: Option<u64>,
     /// The number it had; nothing for a new one.
     pub(super) number: Option<u64>,
+    /// Whether it waits for inputs.
+    pub(super) session: bool,
 }
 
 /// Where the output of a program goes: to a client as long as it listens, else to a file.
@@ -77,6 +80,11 @@ impl Output {
         }
     }
 
+    /// What it writes from now on is not for a client.
+    pub(super) fn detach(&mut self) {
+        self.client = None;
+    }
+
     /// Tells the client, if there is one, that the program is over.
     pub(super) fn end(&mut self, ending: Ending) {
         match &mut self.client {
@@ -90,6 +98,17 @@ impl Output {
 }
 
 impl Hosted {
+    pub(super) fn program(&self) -> Arc<Program> {
+        lock(&self.program).clone()
+    }
+
+    /// Tells the client something, if there is one.
+    pub(super) fn tell(&self, tell: &Tell) {
+        if let Some(client) = &mut lock(&self.output).client {
+            let _ = send(client, tell);
+        }
+    }
+
     /// Waits until everything that its end leads to is done.
     pub(super) fn settle(&self) {
         let watcher = lock(&self.watcher).take();
@@ -121,6 +140,7 @@ impl Node {
             args: run.args,
             fuel: run.fuel,
             number: None,
+            session: false,
         };
         let client = connection.try_clone().map_err(|error| error.to_string())?;
         let attached = (!run.detach).then_some(client);
@@ -144,7 +164,7 @@ impl Node {
         beginning: Beginning<'_>,
         started: impl FnOnce(u64) -> Option<Connection>,
     ) -> Result<(u64, Arc<Hosted>), String> {
-        let Beginning { name, program, state, given, args, fuel, number: had } = beginning;
+        let Beginning { name, program, state, given, args, fuel, number: had, session } = beginning;
         let mut capabilities = Capabilities::none();
         for name in &given.allow {
             capabilities.grant(name)?;
@@ -164,6 +184,7 @@ impl Node {
             limits: Limits { memory_words: given.memory_words },
             capabilities,
             args,
+            session,
             store: Some(self.store.clone()),
             streams: Streams::To(Sink(Arc::new(move |bytes: &[u8]| lock(&sink).write(bytes)))),
             ..Options::default()
@@ -171,8 +192,8 @@ impl Node {
         let running = Running::start(&program, state, options).map_err(|error| format!("the state: {error}"))?;
         held.log = self.log(number, had.is_some()).ok();
         held.client = started(number);
-        let hosted = Hosted { name, program, running, given, output: output.clone(), watcher: Mutex::default() };
-        let hosted = Arc::new(hosted);
+        let (program, output) = (Mutex::new(program), output.clone());
+        let hosted = Arc::new(Hosted { name, program, running, given, output, watcher: Mutex::default() });
         lock(&self.programs).running.insert(number, hosted.clone());
         let (node, watched) = (self.clone(), hosted.clone());
         *lock(&hosted.watcher) = Some(std::thread::spawn(move || node.watch(number, &watched)));
@@ -197,7 +218,7 @@ impl Node {
         }
         lock(&self.programs).running.remove(&number);
         let _ = self.store.unname(&saved_name(number));
-        let ending = Ending::of(hosted.program.module(), report.end, &self.options.hide);
+        let ending = Ending::of(hosted.program().module(), report.end, &self.options.hide);
         lock(&hosted.output).end(ending);
     }
 }

@@ -33,7 +33,7 @@ impl Node {
     /// Puts a state into the store; gives the hash of what can be restored.
     fn keep(&self, hosted: &Hosted, state: &[u8], name: Option<&str>) -> Result<Hash, String> {
         let keep = || {
-            let code = self.store.put_code(hosted.program.module(), None)?.hash;
+            let code = self.store.put_code(hosted.program().module(), None)?.hash;
             let state = self.store.put(Kind::State, state, &[code], None)?.hash;
             let manifest = write_manifest(hosted, state, code);
             let hash = self.store.put(Kind::Value, &manifest, &[state, code], name)?.hash;
@@ -74,6 +74,7 @@ impl Node {
             args: Vec::new(),
             fuel: None,
             number,
+            session: false,
         };
         self.host(beginning, |_| None).map(|(number, _)| number)
     }
