@@ -20,6 +20,7 @@ mod delivery;
 mod ends;
 pub mod inspect;
 pub(crate) mod process;
+mod queue;
 pub(crate) mod registry;
 mod requests;
 pub(crate) mod session;
@@ -160,6 +161,8 @@ pub struct Core {
     pub(crate) suspended: usize,
     /// What an input of a session left to the next one.
     kept: Option<Parcel>,
+    /// Whether the process that is loaded has sent to a very full mailbox in this turn.
+    has_sent: bool,
 }
 
 /// How a request was answered.
@@ -201,6 +204,7 @@ impl Core {
             ended: 0,
             suspended: 0,
             kept: None,
+            has_sent: false,
             program,
             settings,
         }
@@ -435,6 +439,7 @@ impl Core {
     /// Runs the process that is loaded until it waits, ends or has used its slice.
     fn run_loaded(&mut self, id: ProcessId, batch: &mut u64, actions: &mut Actions) {
         let mut slice = self.settings.slice;
+        self.has_sent = false;
         let limited = self.policy.limits_fuel();
         loop {
             let (left, of_program) =

@@ -239,7 +239,7 @@ impl Fiber {
             Then::Deliver(value) => Next::Deliver(value),
             Then::Raise(error) => Next::Raise(error),
             Then::Perform(effect, payload) => Next::Perform(effect, payload),
-            Then::Apply(function) => Next::Apply(function, vec![Value::UNIT]),
+            Then::Apply(function) => self.apply(program, function, &[Value::UNIT]),
             Then::Idle | Then::Wait | Then::Done => panic!("only a fiber that is ready runs"),
         };
         // What it goes on with after a pause for fuel.
@@ -333,15 +333,21 @@ impl Fiber {
 
     /// Puts a frame of a function on top, with its arguments.
     fn push_code(&mut self, program: &Program, function: u32, args: &[Value]) {
-        let at = self.frame_end(program, self.top);
-        let code = program.code(function);
-        self.reserve(at + code.frame.max(HEADER + args.len()));
-        self.stack[at] = link(at - self.top, FrameKind::Code, self.top_kind());
-        self.stack[at + 1] = place(function, 0);
-        for (slot, value) in self.stack[at + HEADER..].iter_mut().zip(args) {
+        let first = self.push_frame(program, function);
+        for (slot, value) in self.stack[first..].iter_mut().zip(args) {
             *slot = value.0;
         }
+    }
+
+    /// Puts a frame of a function on top; gives the place of its first argument.
+    fn push_frame(&mut self, program: &Program, function: u32) -> usize {
+        let at = self.frame_end(program, self.top);
+        let code = program.code(function);
+        self.reserve(at + code.frame.max(HEADER + code.params));
+        self.stack[at] = link(at - self.top, FrameKind::Code, self.top_kind());
+        self.stack[at + 1] = place(function, 0);
         self.top = at;
+        at + HEADER
     }
 
     /// The check at a function's entry: fuel, memory, garbage. The top frame is at pc 0.
@@ -418,29 +424,35 @@ impl Fiber {
             }
         };
         let open = program.code(number).params - held;
-        let mut words = self.held_arguments(function, held);
         if args.len() < open {
-            words.insert(0, Value::immediate(Immediate::Function, number));
+            let mut words = vec![Value::immediate(Immediate::Function, number)];
+            words.extend((0..held).filter_map(|at| self.take_held(function, at)));
             words.extend_from_slice(args);
             return Next::Deliver(self.heap.make(Kind::Closure, &words));
         }
         if args.len() > open {
             self.push_values(program, FrameKind::Await, crate::effect::APPLY_REST, &args[open..]);
         }
-        words.extend_from_slice(&args[..open]);
-        self.push_code(program, number, &words);
+        let first = self.push_frame(program, number);
+        for at in 0..held {
+            if let Some(value) = self.take_held(function, at) {
+                self.stack[first + at] = value.0;
+            }
+        }
+        for (slot, value) in self.stack[first + held..].iter_mut().zip(&args[..open]) {
+            *slot = value.0;
+        }
         self.entered(program)
+    }
+
+    /// An argument that a closure holds; taken out if nobody else needs it.
+    fn take_held(&mut self, function: Value, at: usize) -> Option<Value> {
+        let offset = function.as_object(Kind::Closure)?;
+        Some(self.heap.take(function, offset, at + 1))
     }
 
     fn apply_rest(&mut self, program: &Program, value: Value, rest: &[Value]) -> Next {
         if rest.is_empty() { Next::Deliver(value) } else { self.apply(program, value, rest) }
-    }
-
-    fn held_arguments(&mut self, function: Value, held: usize) -> Vec<Value> {
-        match function.as_object(Kind::Closure) {
-            Some(offset) => (1..=held).map(|field| self.heap.take(function, offset, field)).collect(),
-            None => Vec::new(),
-        }
     }
 
     // ---- thunks

@@ -1,5 +1,6 @@
 //! What a core knows of each process.
 
+use super::queue::Queue;
 use crate::ids::ProcessId;
 use crate::policy::Policy;
 use qualm_vm::heap::parcel::Parcel;
@@ -153,7 +154,7 @@ pub(crate) struct Mailbox(Option<Box<Messages>>);
 
 #[derive(Default, Debug)]
 pub(crate) struct Messages {
-    pub(crate) queue: VecDeque<Parcel>,
+    pub(crate) queue: Queue,
     /// Messages it wants to have at most; those who send more wait.
     pub(crate) bound: Option<usize>,
     /// Who waits for room, with the token of that wait.
@@ -176,7 +177,7 @@ impl Mailbox {
     }
 
     pub(crate) fn push(&mut self, message: Parcel) {
-        self.get().queue.push_back(message);
+        self.get().queue.push(message);
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -186,11 +187,11 @@ impl Mailbox {
     /// Takes the message at a place.
     pub(crate) fn take(&mut self, at: usize) -> Option<Parcel> {
         let messages = self.0.as_mut()?;
-        let message = if at == 0 { messages.queue.pop_front() } else { messages.queue.remove(at) };
-        if messages.queue.is_empty() {
+        let message = messages.queue.take(at);
+        if messages.queue.len() == 0 {
             // Room that a burst of messages needed is not kept by a process that may be idle from now on.
-            if messages.queue.capacity() > 64 {
-                messages.queue = VecDeque::new();
+            if messages.queue.is_roomy() {
+                messages.queue = Queue::default();
             }
             if messages.bound.is_none() && messages.senders.is_empty() && !messages.traps {
                 self.0 = None;

@@ -279,6 +279,9 @@ impl Core {
             Flow::Answer(Value::UNIT)
         } else if bounded {
             self.wait_for_room(id, to)
+        } else if !std::mem::replace(&mut self.has_sent, true) {
+            // Whoever sends one message and ends need not be set aside for that.
+            Flow::Answer(Value::UNIT)
         } else {
             Flow::After(Reply::Unit)
         }

@@ -4,9 +4,12 @@ use super::process::{Body, Ended};
 use crate::ids::{GENERATION_MASK, INDEXES_MAX, IdMap, ProcessId};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use thin_vec::ThinVec;
 
 /// Free places that wait before they are used again, so that a place is not used again soon.
 const FREE_MIN: usize = 1 << 12;
+/// Places in one piece; a table that grows is never copied.
+const CHUNK: usize = 1 << 12;
 /// No place.
 const NONE: u32 = u32::MAX;
 
@@ -19,7 +22,7 @@ pub(crate) struct Slot {
     previous: u32,
     pub(crate) parent: ProcessId,
     pub(crate) place: Place,
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) listeners: ThinVec<Listener>,
 }
 
 /// Where a process is.
@@ -56,7 +59,7 @@ pub(crate) enum Listener {
 #[derive(Debug)]
 pub(crate) struct Table {
     home: u8,
-    slots: Vec<Slot>,
+    slots: Slots,
     free: VecDeque<u32>,
     /// The first child, at home here, of processes that have any.
     families: IdMap<u32>,
@@ -64,7 +67,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(home: u8) -> Self {
-        Self { home, slots: Vec::new(), free: VecDeque::new(), families: IdMap::default() }
+        Self { home, slots: Slots::default(), free: VecDeque::new(), families: IdMap::default() }
     }
 
     /// A place for a new process; nothing if there are too many.
@@ -78,15 +81,22 @@ impl Table {
             self.free.pop_front()?
         } else {
             let place = Place::Free;
-            self.slots.push(Slot { generation: 0, next: NONE, previous: NONE, parent, place, listeners: Vec::new() });
+            self.slots.push(Slot {
+                generation: 0,
+                next: NONE,
+                previous: NONE,
+                parent,
+                place,
+                listeners: ThinVec::new(),
+            });
             self.slots.len() as u32 - 1
         };
-        let id = ProcessId::new(self.home, index, self.slots[index as usize].generation);
+        let id = ProcessId::new(self.home, index, self.slots[index].generation);
         let next = if id == ProcessId::MAIN { NONE } else { self.families.insert(parent, index).unwrap_or(NONE) };
         if next != NONE {
-            self.slots[next as usize].previous = index;
+            self.slots[next].previous = index;
         }
-        let slot = &mut self.slots[index as usize];
+        let slot = &mut self.slots[index];
         (slot.parent, slot.next, slot.previous) = (parent, next, NONE);
         slot.listeners.extend(listener);
         (body.id, body.parent) = (id, parent);
@@ -107,16 +117,16 @@ impl Table {
 
     /// Takes a process out of its parent's family.
     fn leave_family(&mut self, index: u32) {
-        let Slot { next, previous, parent, .. } = self.slots[index as usize];
+        let Slot { next, previous, parent, .. } = self.slots[index];
         if previous != NONE {
-            self.slots[previous as usize].next = next;
+            self.slots[previous].next = next;
         } else if next == NONE {
             self.families.remove(&parent);
         } else {
             self.families.insert(parent, next);
         }
         if next != NONE {
-            self.slots[next as usize].previous = previous;
+            self.slots[next].previous = previous;
         }
     }
 
@@ -126,9 +136,9 @@ impl Table {
             return;
         }
         self.leave_family(id.index() as u32);
-        let slot = &mut self.slots[id.index()];
+        let slot = &mut self.slots[id.index() as u32];
         slot.place = Place::Free;
-        slot.listeners = Vec::new();
+        slot.listeners = ThinVec::new();
         slot.generation = (slot.generation + 1) & GENERATION_MASK;
         self.free.push_back(id.index() as u32);
     }
@@ -138,7 +148,7 @@ impl Table {
         let mut found = Vec::new();
         let mut at = self.families.get(&parent).copied().unwrap_or(NONE);
         while at != NONE {
-            let slot = &self.slots[at as usize];
+            let slot = &self.slots[at];
             found.push(ProcessId::new(self.home, at, slot.generation));
             at = slot.next;
         }
@@ -154,9 +164,9 @@ impl Table {
         self.leave_family(index);
         let next = self.families.insert(parent, index).unwrap_or(NONE);
         if next != NONE {
-            self.slots[next as usize].previous = index;
+            self.slots[next].previous = index;
         }
-        let slot = &mut self.slots[id.index()];
+        let slot = &mut self.slots[id.index() as u32];
         (slot.parent, slot.next, slot.previous) = (parent, next, NONE);
     }
 
@@ -166,16 +176,61 @@ impl Table {
         debug_assert_eq!(index as usize, id.index(), "processes come back in the order of their places");
         let next = if id == ProcessId::MAIN { NONE } else { self.families.insert(parent, index).unwrap_or(NONE) };
         if next != NONE {
-            self.slots[next as usize].previous = index;
+            self.slots[next].previous = index;
         }
-        self.slots.push(Slot { generation: 0, next, previous: NONE, parent, place, listeners: Vec::new() });
+        self.slots.push(Slot { generation: 0, next, previous: NONE, parent, place, listeners: ThinVec::new() });
     }
 
     /// All places that are taken.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (ProcessId, &Slot)> {
         let home = self.home;
-        let taken = (0..).zip(&self.slots).filter(|(_, slot)| !slot.is_free());
+        let taken = (0..).zip(self.slots.iter()).filter(|(_, slot)| !slot.is_free());
         taken.map(move |(at, slot)| (ProcessId::new(home, at, slot.generation), slot))
+    }
+}
+
+/// A vector in pieces.
+#[derive(Default, Debug)]
+struct Slots(Vec<Vec<Slot>>);
+
+impl Slots {
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * CHUNK + last.len())
+    }
+
+    fn push(&mut self, slot: Slot) {
+        match self.0.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(slot),
+            // Small programs have one short piece.
+            None => self.0.push(vec![slot]),
+            Some(_) => {
+                let mut next = Vec::with_capacity(CHUNK);
+                next.push(slot);
+                self.0.push(next);
+            }
+        }
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot> {
+        self.0.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.0.iter().flatten()
+    }
+}
+
+impl std::ops::Index<u32> for Slots {
+    type Output = Slot;
+
+    fn index(&self, index: u32) -> &Slot {
+        &self.0[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slots {
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.0[index as usize / CHUNK][index as usize % CHUNK]
     }
 }
 

@@ -326,7 +326,7 @@ impl Restored<'_> {
         messages.bound = (bound > 0).then_some(bound);
         messages.traps = flag(input.input())?;
         for _ in 0..input.input().count(TEXT_MAX, "the number of messages")? {
-            messages.queue.push_back(input.parcel()?);
+            messages.queue.push(input.parcel()?);
         }
         for _ in 0..input.input().count(TEXT_MAX, "the number of senders")? {
             messages.senders.push_back((self.id(input.input())?, 0));

@@ -60,6 +60,9 @@ impl Heap {
         if !root.is_reference() {
             return Parcel { words: Vec::new(), root };
         }
+        if let Some(parcel) = self.pack_flat(root) {
+            return parcel;
+        }
         let mut out = Vec::with_capacity(FIRST_WORDS);
         out.push(0);
         let mut packer = Packer { heap: &mut self.words, out, undo: std::mem::take(&mut self.undo) };
@@ -77,6 +80,23 @@ impl Heap {
             self.undo = undo;
         }
         Parcel { words: out, root }
+    }
+
+    /// A value that is one object without references, as most messages and spawned functions are.
+    fn pack_flat(&self, root: Value) -> Option<Parcel> {
+        let (kind, offset) = root.as_reference()?;
+        if offset == 0 || matches!(kind, Kind::List | Kind::Continuation) {
+            return None;
+        }
+        let object = &self.words[offset..offset + 1 + size_of(self.words[offset])];
+        let is_flat = matches!(kind, Kind::Int | Kind::Float | Kind::Text | Kind::Bytes)
+            || object[1..].iter().all(|word| !Value(*word).is_reference());
+        is_flat.then(|| {
+            let mut words = Vec::with_capacity(1 + object.len());
+            words.push(0);
+            words.extend_from_slice(object);
+            Parcel { words, root: root.moved_to(1) }
+        })
     }
 
     /// Copies a parcel in and gives its value.
