@@ -134,6 +134,8 @@ pub struct Fiber {
     pub(crate) live: usize,
     /// The block that the fiber came in.
     pub(crate) block: Vec<u64>,
+    /// Whether it has waited before, and may do so again and again.
+    pub(crate) has_waited: bool,
     /// Room of its own, while it runs a fiber that brought some.
     pub(crate) scratch: Option<Box<Scratch>>,
 }
@@ -156,6 +158,7 @@ impl Fiber {
             then: Then::Idle,
             live: 0,
             block: Vec::new(),
+            has_waited: false,
             scratch: None,
         }
     }

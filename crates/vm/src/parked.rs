@@ -14,7 +14,7 @@ const SMALL_WORDS_MAX: usize = 2048;
 /// Room of at most this many words is kept by a worker for the next fiber it runs.
 const SCRATCH_WORDS_MAX: usize = 1 << 20;
 /// A heap below this many words is left as it is when its fiber waits.
-const COMPACT_WORDS_MIN: usize = 160;
+const COMPACT_WORDS_MIN: usize = 96;
 
 /// A fiber that does not run.
 #[derive(Debug)]
@@ -135,7 +135,9 @@ impl Fiber {
             let mut packed = std::mem::take(&mut self.block);
             packed.clear();
             if packed.capacity() < needed || packed.capacity() > 2 * needed + 16 {
-                packed = Vec::with_capacity(needed);
+                // One that has waited before grows until it is compacted: it gets room for that.
+                let more = if self.has_waited { COMPACT_WORDS_MIN / 2 } else { 0 };
+                packed = Vec::with_capacity(needed + more);
             }
             packed.extend_from_slice(&self.stack[..end]);
             packed.extend_from_slice(words);
@@ -174,6 +176,7 @@ impl Fiber {
         match parked.memory {
             Memory::None => panic!("the fiber is elsewhere"),
             Memory::Fresh(words) => {
+                self.has_waited = false;
                 heap.words.clear();
                 heap.words.push(0);
                 heap.words.extend_from_slice(words.get(1..).unwrap_or(&[]));
@@ -189,6 +192,7 @@ impl Fiber {
                 self.stack.resize(room, 0);
                 self.stack[..frames.len()].copy_from_slice(frames);
                 self.block = words;
+                self.has_waited = true;
             }
             Memory::Large(large) => {
                 let words = std::mem::replace(&mut heap.words, large.heap);
