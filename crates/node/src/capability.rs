@@ -76,6 +76,9 @@ requests! {
     Members "Members" None;
     Store "Store" None;
     Load "Load" None;
+    Fork "Fork" Some("spawn");
+    Checkpoint "Checkpoint" None;
+    Respawn "Respawn" Some("spawn");
     Snapshot "Snapshot" None;
     Restore "Restore" None;
 }

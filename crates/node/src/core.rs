@@ -18,6 +18,7 @@
 mod asks;
 mod delivery;
 mod ends;
+mod forks;
 pub mod inspect;
 pub(crate) mod process;
 mod queue;
@@ -420,7 +421,7 @@ impl Core {
                 self.policy = body.policy.clone();
             }
             self.fiber.unpark(parked, self.policy.limits);
-            self.give(reply);
+            self.give(id, reply);
             self.run_loaded(id, &mut left, actions);
             self.settle(actions);
             // Where there is one core, asking the world is not a turn: whoever asks goes on before others.
@@ -530,10 +531,11 @@ impl Core {
     }
 
     /// Tells the process that is loaded what it waited for.
-    fn give(&mut self, reply: Reply) {
+    fn give(&mut self, id: ProcessId, reply: Reply) {
         let reply = match reply {
             Reply::World(answer) => match *answer {
                 Answer::Stored(bytes) => return self.give_stored(bytes.as_deref()),
+                Answer::Process(bytes) => return self.respawn(id, bytes.as_deref()),
                 other => Reply::World(Box::new(other)),
             },
             other => other,

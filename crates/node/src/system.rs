@@ -25,6 +25,10 @@ pub enum Ask {
     Store(Vec<u8>),
     /// The bytes that were kept under a hash.
     Load(String),
+    /// Keeps the bytes of a process.
+    Checkpoint(Vec<u8>),
+    /// The bytes of a process that were kept under a hash.
+    Respawn(String),
     /// Sends an HTTP request and waits for the response.
     Http(HttpRequest),
     /// Accepts HTTP requests at an address.
@@ -105,6 +109,8 @@ pub enum Answer {
     Text(String),
     /// The bytes of a value, or none; the core makes a value of them.
     Stored(Option<Vec<u8>>),
+    /// The bytes of a process that were kept, if they were.
+    Process(Option<Vec<u8>>),
     /// A string, or none: as an option.
     MaybeText(Option<String>),
     /// How an operation that may fail went.
@@ -156,7 +162,7 @@ impl Answer {
     /// The answer as a value of a heap.
     pub(crate) fn value(self, heap: &mut Heap) -> Value {
         match self {
-            Self::Unit | Self::Stored(_) => Value::UNIT,
+            Self::Unit | Self::Stored(_) | Self::Process(_) => Value::UNIT,
             Self::Text(text) => heap.text(&text),
             Self::MaybeText(text) => {
                 let text = text.map(|text| heap.text(&text));

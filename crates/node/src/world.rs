@@ -43,28 +43,29 @@ pub(crate) enum Values {
 }
 
 impl Values {
-    fn put(&self, bytes: Vec<u8>) -> Answer {
+    /// Keeps bytes; gives their hash.
+    fn put(&self, bytes: Vec<u8>) -> Result<String, Trouble> {
         match self {
             Self::Memory(values) => {
                 let hash = blake3::hash(&bytes).to_hex().to_string();
                 values.lock().unwrap_or_else(PoisonError::into_inner).insert(hash.clone(), bytes);
-                Answer::Text(hash)
+                Ok(hash)
             }
-            Self::Store(store) => match store.put(Kind::Value, &bytes, &[], None).and_then(|written| {
-                store.pin(written.hash, true)?;
-                Ok(written.hash)
-            }) {
-                Ok(hash) => Answer::Text(hash.to_string()),
-                Err(error) => Answer::Result(Err(Trouble::Failed(error.to_string()))),
-            },
+            Self::Store(store) => {
+                let kept = store.put(Kind::Value, &bytes, &[], None).and_then(|written| {
+                    store.pin(written.hash, true)?;
+                    Ok(written.hash)
+                });
+                kept.map(|hash| hash.to_string()).map_err(|error| Trouble::Failed(error.to_string()))
+            }
         }
     }
 
-    fn get(&self, hash: &str) -> Answer {
-        Answer::Stored(match self {
+    fn get(&self, hash: &str) -> Option<Vec<u8>> {
+        match self {
             Self::Memory(values) => values.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned(),
             Self::Store(store) => hash.parse().ok().and_then(|hash| store.get(hash).ok().flatten()),
-        })
+        }
     }
 }
 
@@ -143,14 +144,10 @@ impl World {
             Ask::File(what, path, reach) => {
                 self.blocking(id, token, alone, move || Answer::Result(files::answer(what, &path, reach.as_deref())))
             }
-            Ask::Store(bytes) => match &self.values {
-                Values::Memory(_) => Some(self.values.put(bytes)),
-                Values::Store(_) => {
-                    let values = self.values.clone();
-                    self.blocking(id, token, alone, move || values.put(bytes))
-                }
-            },
-            Ask::Load(hash) => Some(self.values.get(&hash)),
+            Ask::Store(bytes) => self.keep(id, token, alone, bytes, Answer::Text),
+            Ask::Checkpoint(bytes) => self.keep(id, token, alone, bytes, |hash| Answer::MaybeText(Some(hash))),
+            Ask::Load(hash) => Some(Answer::Stored(self.values.get(&hash))),
+            Ask::Respawn(hash) => Some(Answer::Process(self.values.get(&hash))),
             Ask::Http(request) => self.blocking(id, token, false, move || Answer::Result(send_request(request))),
             Ask::HttpAnswer(handle, response) => result(handles.answer(handle, response)),
             Ask::Address(handle) => result(handles.address(handle)),
@@ -179,6 +176,22 @@ impl World {
             Ask::TcpWrite(handle, text) => {
                 self.later(id, token, async move { handles.while_open(handle, handles.write(handle, &text)).await })
             }
+        }
+    }
+
+    fn keep(
+        &self,
+        id: ProcessId,
+        token: u32,
+        alone: bool,
+        bytes: Vec<u8>,
+        answer: impl FnOnce(String) -> Answer + Send + 'static,
+    ) -> Option<Answer> {
+        let values = self.values.clone();
+        let keep = move || values.put(bytes).map_or_else(|trouble| Answer::Result(Err(trouble)), answer);
+        match &self.values {
+            Values::Memory(_) => Some(keep()),
+            Values::Store(_) => self.blocking(id, token, alone, keep),
         }
     }
 

@@ -17,7 +17,7 @@ const SCRATCH_WORDS_MAX: usize = 1 << 20;
 const COMPACT_WORDS_MIN: usize = 96;
 
 /// A fiber that does not run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Parked {
     memory: Memory,
     top: u32,
@@ -27,7 +27,7 @@ pub struct Parked {
     pub(crate) fuel_used: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Memory {
     /// The fiber is elsewhere.
     None,
@@ -38,7 +38,7 @@ enum Memory {
     Large(Box<Large>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Large {
     stack: Vec<u64>,
     end: usize,

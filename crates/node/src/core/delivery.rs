@@ -14,7 +14,9 @@ use qualm_vm::value::Value;
 impl Core {
     /// Sends a signal to the home of its process.
     pub(crate) fn send(&mut self, to: ProcessId, what: What, actions: &mut Actions) {
-        self.send_to(to.home(), to, what, actions);
+        // Nobody, as a process in a stored value is, is not known here as well as anywhere.
+        let home = if to.home() < self.settings.cores { to.home() } else { self.settings.number };
+        self.send_to(home, to, what, actions);
     }
 
     pub(crate) fn send_to(&mut self, core: u8, to: ProcessId, what: What, actions: &mut Actions) {

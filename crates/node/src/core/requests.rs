@@ -118,6 +118,11 @@ impl Core {
             }
             Request::Store => self.store_value(id, payload, actions),
             Request::Load => self.ask_with_text(id, payload, "Load needs the hash that Store gave", Ask::Load, actions),
+            Request::Fork => self.fork(id),
+            Request::Checkpoint => self.checkpoint(id, actions),
+            Request::Respawn => {
+                self.ask_with_text(id, payload, "Respawn needs the hash that Checkpoint gave", Ask::Respawn, actions)
+            }
             Request::Snapshot | Request::Restore => {
                 let heap = &mut self.fiber.heap;
                 let answer = match kind {
@@ -330,7 +335,7 @@ impl Core {
         }
     }
 
-    fn note_spawned(&mut self, parent: ProcessId) {
+    pub(super) fn note_spawned(&mut self, parent: ProcessId) {
         let bit = 1 << (self.settings.number % 64);
         if let Some(body) = self.body(parent) {
             body.spawned_at |= bit;
