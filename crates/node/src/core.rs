@@ -145,7 +145,7 @@ pub struct Core {
     /// Where values are put together that no process made.
     desk: Heap,
     /// A process that asked for the time; the fiber is still loaded.
-    asked_time: Option<ProcessId>,
+    asked_time: Option<(ProcessId, Clock)>,
     /// How most processes end: with `()`.
     unit: Arc<Ended>,
     /// The policy of the process that is loaded, or was.
@@ -177,7 +177,16 @@ pub(crate) enum Flow {
     /// After others had their turn.
     After(Reply),
     /// With the time, which has to be looked up.
-    Time,
+    Time(Clock),
+}
+
+/// A clock to look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// Milliseconds since 1970.
+    Wall,
+    /// Nanoseconds of one that only goes forward.
+    Ticks,
 }
 
 impl Core {
@@ -287,8 +296,11 @@ impl Core {
     /// Puts the process that asked for the time back, if there is one: then none is loaded.
     pub(crate) fn rest(&mut self, now: Now) {
         self.now = now;
-        if let Some(id) = self.asked_time.take() {
-            let time = self.fiber.heap.int(now.wall_ms);
+        if let Some((id, clock)) = self.asked_time.take() {
+            let time = self.fiber.heap.int(match clock {
+                Clock::Wall => now.wall_ms,
+                Clock::Ticks => now.nanos as i64,
+            });
             self.fiber.resume(time);
             self.put_back(id);
         }
@@ -491,8 +503,8 @@ impl Core {
                     self.ready.push_back(id);
                     return;
                 }
-                Flow::Time => {
-                    self.asked_time = Some(id);
+                Flow::Time(clock) => {
+                    self.asked_time = Some((id, clock));
                     return;
                 }
             }

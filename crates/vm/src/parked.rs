@@ -175,6 +175,14 @@ impl Fiber {
         let mut room = FIRST_STACK;
         match parked.memory {
             Memory::None => panic!("the fiber is elsewhere"),
+            // A large parcel becomes the heap.
+            Memory::Fresh(mut words) if words.len() > SMALL_WORDS_MAX => {
+                words[0] = 0;
+                heap.collect_at = heap.collect_at.max(2 * words.len()).min(heap.most_words);
+                let words = std::mem::replace(&mut heap.words, words);
+                let stack = std::mem::replace(&mut self.stack, vec![0; room]);
+                self.scratch = Some(Box::new(Scratch { stack, words }));
+            }
             Memory::Fresh(words) => {
                 self.has_waited = false;
                 heap.words.clear();

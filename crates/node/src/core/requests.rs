@@ -4,7 +4,7 @@
 use super::process::{Ended, Group, Reply, Settled, Wait};
 use super::signal::{Entry, What};
 use super::table::Listener;
-use super::{Actions, Core, Flow, MAILBOX_SOFT};
+use super::{Actions, Clock, Core, Flow, MAILBOX_SOFT};
 use crate::capability::{Capabilities, Request};
 use crate::ids::ProcessId;
 use crate::policy::{Policy, Quotas};
@@ -52,14 +52,14 @@ impl Core {
                 }
                 None => self.refuse("Write needs a String", payload),
             },
-            Request::Clock => Flow::Time,
+            Request::Clock => Flow::Time(Clock::Wall),
+            Request::Ticks => Flow::Time(Clock::Ticks),
             Request::Random => self.random(payload),
             Request::Args => {
                 let heap = &mut self.fiber.heap;
                 let args: Vec<Value> = self.settings.args.iter().map(|arg| heap.text(arg)).collect();
                 Flow::Answer(heap.list(&args))
             }
-            Request::Ticks => Flow::Answer(self.fiber.heap.int(self.now.nanos as i64)),
             Request::Seed => self.seed(payload),
             Request::ReadLine => self.ask(id, Ask::ReadLine(self.text_max()), actions),
             Request::WriteError => {

@@ -10,6 +10,9 @@ use crate::value::{Kind, Value};
 
 const MOVED: u64 = 0xff;
 
+/// The first word of a parcel, where no object is: it has one object, which refers to none.
+const FLAT: u64 = 1;
+
 /// Room that most messages fit in.
 const FIRST_WORDS: usize = 12;
 
@@ -85,15 +88,23 @@ impl Heap {
     /// A value that is one object without references, as most messages and spawned functions are.
     fn pack_flat(&self, root: Value) -> Option<Parcel> {
         let (kind, offset) = root.as_reference()?;
-        if offset == 0 || matches!(kind, Kind::List | Kind::Continuation) {
+        if offset == 0 {
             return None;
         }
         let object = &self.words[offset..offset + 1 + size_of(self.words[offset])];
-        let is_flat = matches!(kind, Kind::Int | Kind::Float | Kind::Text | Kind::Bytes)
-            || object[1..].iter().all(|word| !Value(*word).is_reference());
+        let fields = match kind {
+            Kind::Int | Kind::Float | Kind::Text | Kind::Bytes => &[],
+            Kind::Continuation => return None,
+            Kind::List => {
+                let (start, length) = (object[1] as u32 as usize, (object[1] >> 32) as usize);
+                &object[2 + start..2 + start + length]
+            }
+            _ => &object[1..],
+        };
+        let is_flat = !fields.iter().any(|word| Value(*word).is_reference());
         is_flat.then(|| {
             let mut words = Vec::with_capacity(1 + object.len());
-            words.push(0);
+            words.push(FLAT);
             words.extend_from_slice(object);
             Parcel { words, root: root.moved_to(1) }
         })
@@ -106,6 +117,9 @@ impl Heap {
         }
         let base = self.words.len() - 1;
         self.words.extend_from_slice(&parcel.words[1..]);
+        if parcel.words[0] == FLAT {
+            return parcel.root.moved_to(base + 1);
+        }
         let shift = |word: u64| {
             let value = Value(word);
             match value.as_reference() {
