@@ -156,3 +156,23 @@ map (p -> processes::join p) floods",
         "[Error (Quota \"mailbox\"), Error (Quota \"mailbox\"), Error (Quota \"mailbox\"), Error (Quota \"mailbox\")]",
     );
 }
+
+/// Receivers are lent, wait there, and come home while messages are on their way.
+#[test]
+fn messages_keep_their_order_while_receivers_come_home() {
+    always(
+        "sinks = map (s -> System.spawn (() -> map (_ -> System.receive ()) (0..36))) (0..4)
+work = n -> { x = 0; for i in 0..n { x = x + i }; x }
+senders = map (s -> System.spawn (() -> {
+    for i in 0..12 {
+        for sink in sinks { System.send sink (s, i) }
+        if i % 3 == s { System (Pause) } else { work (10 * (i + s)) }
+        if i % 5 == 4 { System.sleep 1 }
+    }
+})) (0..3)
+each System.await senders
+in_order = seen -> List.all (s -> map (m -> m.1) (filter (m -> m.0 == s) seen) == List.from (0..12)) (0..3)
+map (sink -> in_order (System.await sink)) sinks",
+        "[true, true, true, true]",
+    );
+}

@@ -24,6 +24,7 @@ pub(crate) mod process;
 mod queue;
 pub(crate) mod registry;
 mod requests;
+mod returns;
 pub(crate) mod session;
 pub(crate) mod signal;
 
@@ -346,6 +347,7 @@ impl Core {
             holds: false,
             sent_far: 0,
             suspended: Suspended::No,
+            returns: false,
         };
         let id = self.table.add(parent, listener, Box::new(body))?;
         self.ready.push_back(id);
@@ -495,6 +497,9 @@ impl Core {
                 Flow::Wait(wait) => {
                     if self.leave(id, State::Waiting(wait)) {
                         self.release_senders(id, actions);
+                    }
+                    if id.home() != self.settings.number {
+                        self.offer_return(id, actions);
                     }
                     return;
                 }

@@ -36,6 +36,9 @@ impl Core {
                 self.guests.insert(to, body);
             }
             What::Fence => self.for_process(to, What::Settled, actions),
+            What::Returning => self.returning(to, actions),
+            What::GoHome => self.go_home(to, actions),
+            What::Return(_) | What::Stay => self.returned(to, what, actions),
             What::Orphans(heir) => self.orphans(to, heir, actions),
             What::Registry(entry, asker, token) => self.registry_asked(entry, to, asker, token, actions),
             What::Listen(listener) => self.listen(to, listener, actions),
@@ -58,12 +61,15 @@ impl Core {
         }
     }
 
-    fn for_process(&mut self, to: ProcessId, what: What, actions: &mut Actions) {
-        if to.home() == self.settings.number
-            && let Some(Slot { place: Place::Lent(core), .. }) = self.table.slot(to)
-        {
-            actions.signals.push((*core, Signal { to, what }));
-            return;
+    pub(super) fn for_process(&mut self, to: ProcessId, what: What, actions: &mut Actions) {
+        if to.home() == self.settings.number {
+            match self.table.slot(to) {
+                Some(Slot { place: Place::Lent(core), .. }) => {
+                    return actions.signals.push((*core, Signal { to, what }));
+                }
+                Some(Slot { place: Place::Returning(kept), .. }) => return kept.1.push(what),
+                _ => {}
+            }
         }
         let Some(body) = self.body(to) else {
             if matches!(what, What::Holds | What::Reply(_, Reply::World(_))) {

@@ -123,7 +123,12 @@ impl Core {
     /// Tells everybody who wants to know.
     pub(super) fn ended_at_home(&mut self, id: ProcessId, ended: Arc<Ended>, spawned_at: u64, actions: &mut Actions) {
         let Some(slot) = self.table.slot(id) else { return };
-        slot.place = Place::Ended(ended.clone());
+        if let Place::Returning(kept) = std::mem::replace(&mut slot.place, Place::Ended(ended.clone())) {
+            for what in kept.1 {
+                self.for_process(id, what, actions);
+            }
+            return self.ended_at_home(id, ended, spawned_at, actions);
+        }
         let (listeners, parent) = (std::mem::take(&mut slot.listeners), slot.parent);
         let mut needed = true;
         for listener in listeners {
@@ -165,8 +170,10 @@ impl Core {
             Some(slot) => match &slot.place {
                 Place::Ended(ended) => ended.clone(),
                 // Who is linked twice, or has two names, is told once.
-                Place::Free | Place::Here(_) | Place::Lent(_) if slot.is_told(listener) => return,
-                Place::Free | Place::Here(_) | Place::Lent(_) => return slot.listeners.push(listener),
+                _ if slot.is_told(listener) => return,
+                Place::Free | Place::Here(_) | Place::Lent(_) | Place::Returning(_) => {
+                    return slot.listeners.push(listener);
+                }
             },
             None => Arc::new(Ended::Forgotten),
         };

@@ -30,6 +30,8 @@ pub(crate) struct Body {
     pub(crate) holds: bool,
     /// Whether someone keeps it from running.
     pub(crate) suspended: Suspended,
+    /// It was lent, and has asked whether it may go home.
+    pub(crate) returns: bool,
 }
 
 /// Whether messages to a process that was lent are still on their way through its home.

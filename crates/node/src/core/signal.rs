@@ -43,12 +43,20 @@ pub(crate) enum What {
     Unlisten(Listener),
     /// It arrived where it was lent to.
     Fence,
+    /// It waits where it was lent to, and may come home.
+    Returning,
+    /// It comes home.
+    Return(Box<Body>),
+    /// It became ready before it could.
+    Stay,
     /// It ended where it was lent to; the cores at which it spawned.
     Ended(Arc<Ended>, u64),
 
     // ---- for the core that is addressed
     /// A process to look after.
     Lend(Box<Body>),
+    /// The home answers [`What::Returning`].
+    GoHome,
     /// The parent of these children ended: they get another parent, or are cancelled.
     Orphans(Option<ProcessId>),
     /// For the registry; the process that asks, and its token.

@@ -1,6 +1,7 @@
 //! The processes at home at a core, and who belongs to whom.
 
 use super::process::{Body, Ended};
+use super::signal::What;
 use crate::ids::{GENERATION_MASK, INDEXES_MAX, IdMap, ProcessId};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) enum Place {
     Here(Box<Body>),
     /// At another core.
     Lent(u8),
+    /// On its way home from another core; what came for it meanwhile.
+    Returning(Box<(u8, Vec<What>)>),
     /// It ended.
     Ended(Arc<Ended>),
 }

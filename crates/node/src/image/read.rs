@@ -205,6 +205,7 @@ impl Restored<'_> {
             settled: Settled::Unknown,
             sent_far: 0,
             holds: false,
+            returns: false,
             suspended: match (is_suspended, ready) {
                 (false, _) => Suspended::No,
                 (true, false) => Suspended::Yes,
