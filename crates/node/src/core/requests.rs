@@ -458,7 +458,12 @@ impl Core {
             Err(flow) => return flow,
         };
         let token = self.token(id);
-        self.send(of, What::Listen(Listener::Join(id, token)), actions);
+        let listener = Listener::Join(id, token);
+        if of.home() == self.settings.number && self.pending.is_empty() {
+            self.listen(of, listener, actions);
+        } else {
+            self.send(of, What::Listen(listener), actions);
+        }
         Flow::Wait(Wait::Reply)
     }
 
