@@ -52,7 +52,7 @@ fn seeds() -> Seeds {
             .filter_map(|path| std::fs::read(path).ok())
             .collect()
     };
-    Seeds { passerine: read("passerine", "pn"), assembly: read("asm", "qualm") }
+    Seeds { passerine: read("passerine", "pn"), assembly: read("asm", "qualm"), nix: read("nix", "nix") }
 }
 
 fn on_thread(target: Target, seeds: &Seeds, seed: u64, until: Until) -> Result<(), String> {

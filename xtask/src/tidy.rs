@@ -8,10 +8,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ir", &[]),
     ("vm", &["ir"]),
     ("passerine", &["ir"]),
+    ("nix", &["ir"]),
     ("store", &["ir"]),
     ("node", &["ir", "vm", "store"]),
-    ("cli", &["ir", "vm", "store", "node", "passerine"]),
-    ("check", &["ir", "vm", "node", "passerine"]),
+    ("cli", &["ir", "vm", "store", "node", "passerine", "nix"]),
+    ("check", &["ir", "vm", "node", "passerine", "nix"]),
 ];
 
 /// A file with more lines than this has two subjects, unless it is one list.

@@ -40,6 +40,8 @@ pub struct Seeds {
     pub passerine: Vec<Vec<u8>>,
     /// Text assembly.
     pub assembly: Vec<Vec<u8>>,
+    /// Nix expressions.
+    pub nix: Vec<Vec<u8>>,
 }
 
 /// Every target.
@@ -49,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "verify", run: generated, input: |rng, _| rng.u64(..).to_le_bytes().to_vec() },
     Target { name: "image", run: image, input: image_input },
     Target { name: "passerine", run: passerine, input: |rng, seeds| mutated(rng, &seeds.passerine) },
+    Target { name: "nix", run: nix, input: |rng, seeds| mutated(rng, &seeds.nix) },
 ];
 
 /// Function entries a fuzzed program may make.
@@ -56,6 +59,23 @@ const FUEL: u64 = 20_000;
 
 /// The same where every entry collects: each looks at the whole stack, so that the time grows with the square.
 const STRESS_FUEL: u64 = 2_000;
+
+/// Any bytes are a tree that can be printed, or have a problem at a place in them.
+fn nix(input: &[u8]) {
+    let context = qualm_nix::Context {
+        origin: "fuzz.nix".to_owned(),
+        folder: b"/fuzz".to_vec(),
+        home: None,
+        pipe_operators: true,
+    };
+    match qualm_nix::parser::parse(input, &context) {
+        Ok((tree, root)) => drop(qualm_nix::print::print(&tree, root)),
+        Err(problem) => {
+            assert!(problem.at <= input.len(), "the place of a problem is in the source");
+            drop(problem.render(input, "fuzz.nix"));
+        }
+    }
+}
 
 /// Accepted bytes are the only spelling of their module, and verified modules run without a panic.
 fn decode(bytes: &[u8]) {

@@ -24,6 +24,9 @@ enum Command {
     Resume(commands::ResumeArgs),
     /// Type Passerine and see what it comes to, here or on a node
     Repl(repl::ReplArgs),
+    /// The Nix expression language
+    #[command(subcommand)]
+    Nix(commands::NixCommand),
     /// A node that hosts programs of several clients
     #[command(subcommand)]
     Node(commands::NodeCommand),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run(args),
         Command::Resume(args) => commands::resume(args),
         Command::Repl(args) => repl::repl(&args),
+        Command::Nix(command) => commands::nix(command),
         Command::Node(command) => commands::node(command),
         Command::Fibers(command) => commands::fibers(command),
         Command::Top(args) => commands::top(&args),
