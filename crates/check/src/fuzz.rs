@@ -69,7 +69,10 @@ fn nix(input: &[u8]) {
         pipe_operators: true,
     };
     match qualm_nix::parser::parse(input, &context) {
-        Ok((tree, root)) => drop(qualm_nix::print::print(&tree, root)),
+        Ok((tree, root)) => {
+            drop(qualm_nix::print::print(&tree, root));
+            drop(qualm_nix::scope::check(&tree, root));
+        }
         Err(problem) => {
             assert!(problem.at <= input.len(), "the place of a problem is in the source");
             drop(problem.render(input, "fuzz.nix"));

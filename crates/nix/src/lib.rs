@@ -1,12 +1,13 @@
 //! The Nix expression language.
 //!
-//! So far: [`parse`](parser::parse) makes a [`Tree`](tree::Tree) of a source, [`print`](print::print()) shows it as `nix-instantiate --parse` does.
-//! Neither recurses, so the depth of a source is bounded by memory only.
+//! So far: [`parse`](parser::parse) makes a [`Tree`](tree::Tree) of a source, [`check`](scope::check) says whether all variables are bound,
+//! [`print`](print::print()) shows it as `nix-instantiate --parse` does. None recurses, so the depth of a source is bounded by memory only.
 #![forbid(unsafe_code)]
 
 pub mod lexer;
 pub mod parser;
 pub mod print;
+pub mod scope;
 pub mod token;
 pub mod tree;
 
@@ -42,12 +43,12 @@ impl Problem {
         let (line, column) = line_and_column(source, self.at);
         let text = |number: usize| {
             let found = source.split(|byte| *byte == b'\n').nth(number.checked_sub(1)?)?;
-            Some(format!("{number:>12}| {}\n", String::from_utf8_lossy(found)))
+            Some(format!("{number:>13}| {}\n", String::from_utf8_lossy(found)))
         };
         let mut out = format!("error: {}\n       at {origin}:{line}:{column}:\n", self.message);
         out.extend(line.checked_sub(1).and_then(text));
         out.extend(text(line));
-        out.push_str(&format!("{:>12}| {}^\n", "", " ".repeat(column - 1)));
+        out.push_str(&format!("{:>13}| {}^\n", "", " ".repeat(column - 1)));
         out.extend(text(line + 1).filter(|next| !next.trim_end().ends_with('|')));
         out
     }

@@ -196,6 +196,16 @@ impl Tree {
         &self.names[symbol.0 as usize]
     }
 
+    /// How many names there are.
+    pub fn names(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The number of a name, if it is there.
+    pub fn find(&self, name: &[u8]) -> Option<Symbol> {
+        self.symbols.get(name).copied()
+    }
+
     pub(crate) fn add(&mut self, expr: Expr, at: u32) -> ExprId {
         self.exprs.push(expr);
         self.places.push(at);

@@ -3,6 +3,7 @@
 use qualm_nix::Context;
 use qualm_nix::parser::parse;
 use qualm_nix::print::print;
+use qualm_nix::scope::check;
 
 fn context() -> Context {
     Context { origin: "x.nix".into(), folder: b"/f".to_vec(), home: Some(b"/h".to_vec()), pipe_operators: true }
@@ -148,6 +149,47 @@ fn functions_take_their_arguments_apart() {
     ]);
 }
 
+fn unbound(source: &str) -> String {
+    let (tree, root) = parse(source.as_bytes(), &context()).unwrap_or_else(|problem| panic!("{source}: {problem:?}"));
+    check(&tree, root).err().map_or_else(String::new, |problem| format!("{}: {}", problem.at, problem.message))
+}
+
+#[test]
+fn variables_are_bound() {
+    let fine = [
+        "let a = b; b = 1; in a",
+        "rec { a = b; b = 1; }",
+        "x: { y ? x, z ? y, ... }@w: [ x y z w ]",
+        "with { }; anything",
+        "with { }; { inherit anything; }",
+        "let a = 1; in { inherit a; b = a; }",
+        "let inherit (a) b; a = { b = 1; }; in b",
+        "builtins.map toString [ true false null ] ++ [ <a> (1 - 2) (1 < 2) (2 * 3) (__add 1 2) ]",
+        "rec { \"${a}\" = a; a = \"x\"; }",
+        "let { body = x; x = 1; }",
+        "{ a = 1; }.a",
+        "let or = 1; in f: f or [ ]",
+    ];
+    for source in fine {
+        assert_eq!(unbound(source), "", "{source}");
+    }
+    let wrong = [
+        ("{ a = b; b = 1; }", "6: undefined variable 'b'"),
+        ("with c; 1", "5: undefined variable 'c'"),
+        ("let a = 1; in { inherit b; }", "24: undefined variable 'b'"),
+        ("let inherit a; in a", "12: undefined variable 'a'"),
+        ("(x: x) x", "7: undefined variable 'x'"),
+        ("if true then 1 else dead", "20: undefined variable 'dead'"),
+        ("{ a, b ? c }: 1", "9: undefined variable 'c'"),
+        ("(with { }; a) b", "14: undefined variable 'b'"),
+        ("x: \"${y}\"", "6: undefined variable 'y'"),
+        ("attrNames { }", "0: undefined variable 'attrNames'"),
+    ];
+    for (source, problem) in wrong {
+        assert_eq!(unbound(source), problem, "{source}");
+    }
+}
+
 /// Depth costs memory, not the native stack.
 #[test]
 fn sources_may_be_deep() {
@@ -158,6 +200,7 @@ fn sources_may_be_deep() {
         let source = deep(open, close);
         let (tree, root) = parse(source.as_bytes(), &context()).unwrap_or_else(|problem| panic!("{open}: {problem:?}"));
         assert!(print(&tree, root).contains(&b'1'));
+        assert_eq!(check(&tree, root), Ok(()));
     }
     assert!(shown("(".repeat(100_000).as_bytes()).starts_with("100000: syntax error, unexpected end of file"));
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use qualm_nix::Context;
 use qualm_nix::parser::parse;
 use qualm_nix::print::print;
+use qualm_nix::scope::check;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,8 @@ fn parse_source(args: &ParseArgs) -> u8 {
         home: std::env::var_os("HOME").map(OsStringExt::into_vec),
         pipe_operators: args.extra_experimental_features.iter().any(|feature| feature == "pipe-operators"),
     };
-    match parse(&source, &context) {
+    let parsed = parse(&source, &context).and_then(|(tree, root)| check(&tree, root).map(|()| (tree, root)));
+    match parsed {
         Ok((tree, root)) => {
             let mut text = print(&tree, root);
             text.push(b'\n');
