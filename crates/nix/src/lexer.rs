@@ -6,6 +6,9 @@
 use crate::Problem;
 use crate::token::{Kind, Token};
 
+/// A source has at most this many bytes.
+const SOURCE_BYTES_MAX: usize = 1 << 30;
+
 /// What the bytes are part of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mode {
@@ -19,10 +22,10 @@ enum Mode {
 /// The tokens of a source, `End` last.
 ///
 /// # Errors
-/// If a string or comment does not end, a byte begins no token, or the source has 2^32 bytes.
+/// If a string or comment does not end, a byte begins no token, or the source has more than 2^30 bytes: places and expressions have 32 bits.
 pub fn tokens(source: &[u8]) -> Result<Vec<Token>, Problem> {
-    if u32::try_from(source.len()).is_err() {
-        return Err(Problem::new(0, "the source has more than 2^32 bytes"));
+    if source.len() > SOURCE_BYTES_MAX {
+        return Err(Problem::new(0, format!("the source has more than {SOURCE_BYTES_MAX} bytes")));
     }
     let mut lexer = Lexer {
         source,
@@ -267,14 +270,12 @@ impl Lexer<'_> {
             return 0;
         }
         let scheme = self.run(self.at, is_scheme);
-        if self.peek(scheme) != b':' {
+        let rest = if self.peek(scheme) == b':' { self.run(self.at + scheme + 1, is_uri) } else { 0 };
+        if rest == 0 {
             self.no_uri_before = self.at + scheme;
             return 0;
         }
-        match self.run(self.at + scheme + 1, is_uri) {
-            0 => 0,
-            rest => scheme + 1 + rest,
-        }
+        scheme + 1 + rest
     }
 
     /// `<a/b>`

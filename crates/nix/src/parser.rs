@@ -39,9 +39,16 @@ enum Rank {
     Whole,
 }
 
+/// What to do next. What comes again and again in a source is a step of its own, so that many of them are not many calls.
 enum Step {
     Want(Level),
     Have(ExprId, Rank),
+    /// The next definition.
+    Bindings(Box<Bindings>),
+    /// The next name of a path of attributes.
+    Path(PathFor, Vec<AttrName>, u32),
+    /// The next name of a function's argument.
+    Formals(u32, Option<Symbol>, Formals),
 }
 
 /// Who asked for a path of attributes.
@@ -178,6 +185,9 @@ impl Parser<'_> {
         loop {
             step = match step {
                 Step::Want(level) => self.want(level)?,
+                Step::Bindings(bindings) => self.bindings(bindings)?,
+                Step::Path(owner, names, at) => self.path(owner, names, at)?,
+                Step::Formals(at, argument, formals) => self.formals(at, argument, formals)?,
                 Step::Have(expr, rank) => match self.extend(expr, rank)? {
                     Some(step) => step,
                     None => match self.frames.pop() {
@@ -430,7 +440,7 @@ impl Parser<'_> {
             if self.kind() == Kind::CloseBrace {
                 return self.formals_end(at, argument, formals);
             }
-            return self.formals(at, argument, formals);
+            return Ok(Step::Formals(at, argument, formals));
         }
         self.formals_end(at, argument, formals)
     }

@@ -87,19 +87,22 @@ impl Printer<'_> {
         let set = self.tree.set(id);
         let mut names: Vec<Symbol> = set.attrs.keys().copied().collect();
         names.sort_by_key(|name| self.tree.name(*name));
-        let inherited = |from: AttrValue| names.iter().filter(move |name| set.attrs[name].value == from);
-        let groups = std::iter::once((None, AttrValue::Inherited));
-        let groups = groups.chain((0..).zip(&set.sources).map(|(at, from)| (Some(*from), AttrValue::From(at))));
-        for (from, value) in groups {
-            let mut some = inherited(value).peekable();
-            if some.peek().is_none() {
-                continue;
+        // The names that are inherited from around the set, then those from each source.
+        let mut groups = vec![Vec::new(); 1 + set.sources.len()];
+        for name in &names {
+            match set.attrs[name].value {
+                AttrValue::Plain(_) => {}
+                AttrValue::Inherited => groups[0].push(*name),
+                AttrValue::From(source) => groups[1 + source as usize].push(*name),
             }
+        }
+        let sources = std::iter::once(None).chain(set.sources.iter().copied().map(Some));
+        for (source, group) in sources.zip(groups).filter(|(_, group)| !group.is_empty()) {
             items.push(Item::Text("inherit"));
-            if let Some(from) = from {
-                items.extend([Item::Text(" ("), Item::Expr(from), Item::Text(")")]);
+            if let Some(source) = source {
+                items.extend([Item::Text(" ("), Item::Expr(source), Item::Text(")")]);
             }
-            some.for_each(|name| items.extend([Item::Text(" "), Item::Name(*name)]));
+            group.into_iter().for_each(|name| items.extend([Item::Text(" "), Item::Name(name)]));
             items.push(Item::Text("; "));
         }
         for name in &names {

@@ -177,6 +177,10 @@ impl Tree {
         &self.exprs[id.0 as usize]
     }
 
+    pub(crate) fn expr_mut(&mut self, id: ExprId) -> &mut Expr {
+        &mut self.exprs[id.0 as usize]
+    }
+
     /// The byte at which an expression begins, or its operator stands.
     pub fn place(&self, id: ExprId) -> u32 {
         self.places[id.0 as usize]

@@ -190,6 +190,27 @@ fn variables_are_bound() {
     }
 }
 
+/// Long chains cost what they are long: each of these would take minutes and gigabytes if it cost the square.
+#[test]
+fn sources_may_be_long() {
+    let n = 200_000;
+    let sources = [
+        format!("{}f{}", "(".repeat(n), " a)".repeat(n)),
+        format!("f{}", " |> f".repeat(n)),
+        format!("{{ {} }}", (0..n).map(|at| format!("inherit (x) a{at}; ")).collect::<String>()),
+        format!("a{}: x", ".a".repeat(n)),
+        format!("a{} /b", ".a".repeat(n)),
+        format!("{}1", "-".repeat(n)),
+        format!("{{ {} }}: 1", (0..n).map(|at| format!("a{at}, ")).collect::<String>()),
+        format!("{{ {} }}", (0..n).map(|at| format!("a.b{at} = 1; a = {{ c{at} = 1; }}; ")).collect::<String>()),
+    ];
+    for source in sources {
+        if let Ok((tree, root)) = parse(source.as_bytes(), &context()) {
+            assert!(print(&tree, root).len() > n);
+        }
+    }
+}
+
 /// Depth costs memory, not the native stack.
 #[test]
 fn sources_may_be_deep() {

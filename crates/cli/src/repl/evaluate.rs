@@ -50,13 +50,16 @@ enum Place {
 }
 
 impl Place {
-    const FRESH: fn() -> Self = || Self::Here { module: Module::default(), state: None };
+    /// Here, with nothing defined.
+    fn here() -> Self {
+        Self::Here { module: Module::default(), state: None }
+    }
 }
 
 impl Evaluator {
     /// Runs inputs here, or at a node.
     pub(super) fn new(stop: Arc<AtomicBool>, remote: Option<Remote>) -> Self {
-        let place = remote.map_or_else(Place::FRESH, Place::Node);
+        let place = remote.map_or_else(Place::here, Place::Node);
         Self { session: Session::default(), place, stop, count: 0 }
     }
 
@@ -65,7 +68,7 @@ impl Evaluator {
         self.session = Session::default();
         match &mut self.place {
             Place::Node(remote) => remote.reset(),
-            here @ Place::Here { .. } => *here = Place::FRESH(),
+            here @ Place::Here { .. } => *here = Place::here(),
         }
     }
 
@@ -166,7 +169,7 @@ impl Evaluator {
     fn before_last(&self, input: &str) -> Self {
         let mut session = self.session.clone();
         session.forget_last(input);
-        Self { session, place: Place::FRESH(), stop: self.stop.clone(), count: 0 }
+        Self { session, place: Place::here(), stop: self.stop.clone(), count: 0 }
     }
 }
 

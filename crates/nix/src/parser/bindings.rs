@@ -109,7 +109,7 @@ impl Parser<'_> {
             };
             self.insert(bindings.set, name, Attr { at, value })?;
         }
-        self.bindings(bindings)
+        Ok(Step::Bindings(bindings))
     }
 
     fn insert(&mut self, set: SetId, name: Symbol, attr: Attr) -> Parsed<()> {
@@ -235,7 +235,7 @@ impl Parser<'_> {
             *last = AttrName::Static(self.tree.symbol(&text));
         }
         if self.accept(Kind::Dot) {
-            return self.path(owner, names, at);
+            return Ok(Step::Path(owner, names, at));
         }
         match owner {
             PathFor::Select(of) => {

@@ -161,10 +161,11 @@ impl Parser<'_> {
         Ok(Step::Have(self.tree.add(expr, at), Rank::Applied))
     }
 
-    /// The function and arguments of a call, to which more are added; of anything else, itself and none.
-    fn call_parts(&self, expr: ExprId) -> (ExprId, Vec<ExprId>) {
-        match self.tree.expr(expr) {
-            Expr::Call(function, args) => (*function, args.clone()),
+    /// The function and arguments of a call, to which more are added; of anything else, itself and none. The arguments are taken out of the call, which
+    /// nothing refers to any more: copies of them would cost the square of a chain's length.
+    fn call_parts(&mut self, expr: ExprId) -> (ExprId, Vec<ExprId>) {
+        match self.tree.expr_mut(expr) {
+            Expr::Call(function, args) => (*function, std::mem::take(args)),
             _ => (expr, Vec::new()),
         }
     }

@@ -4,15 +4,15 @@
 //! Between two inputs the main process waits for the next one; its mailbox, its name and its children stay. What an input leaves to the next one is
 //! kept here.
 
-use super::process::{Body, Reply, State, Wait};
+use super::process::{Body, Reply, State, Suspended, Wait};
 use super::{Actions, Core, RequestTable};
 use crate::ids::ProcessId;
 use crate::policy::Policy;
 use crate::scheduler::End;
 use qualm_vm::code::Program;
 use qualm_vm::fiber::Fiber;
-use qualm_vm::heap::Heap;
 use qualm_vm::heap::parcel::Parcel;
+use qualm_vm::heap::{Heap, Stress};
 use qualm_vm::parked::Parked;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Core {
     /// No process may be loaded: see [`rest`](Core::rest).
     pub(crate) fn extend(&mut self, program: &Arc<Program>) {
         self.requests = RequestTable::of(program.statics());
-        self.desk = Heap::new(program.statics().clone(), self.settings.stress);
+        self.desk = Heap::new(program.statics().clone(), Stress::None);
         let stats = self.fiber.heap.stats;
         self.fiber = Fiber::new(program, self.policy.limits, self.settings.stress);
         self.fiber.heap.stats = stats;
@@ -106,6 +106,10 @@ impl Core {
         if let Some(body) = self.table.body(ProcessId::MAIN) {
             body.parked = Parked::elsewhere();
             body.state = State::Waiting(Wait::Input);
+            // One that is suspended is not ready any more.
+            if body.suspended == Suspended::Skipped {
+                body.suspended = Suspended::Yes;
+            }
         }
     }
 }

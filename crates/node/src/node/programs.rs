@@ -41,6 +41,14 @@ pub(super) struct Given {
     pub(super) memory_words: usize,
 }
 
+impl Given {
+    /// These capabilities, and so much memory for each process, or the usual amount.
+    pub(super) fn new(allow: Vec<String>, memory_words: Option<u64>) -> Self {
+        let usual = Limits::default().memory_words;
+        Self { allow, memory_words: memory_words.map_or(usual, |words| words as usize) }
+    }
+}
+
 /// How a program begins, or goes on.
 pub(super) struct Beginning<'s> {
     pub(super) name: String,
@@ -53,6 +61,14 @@ pub(super) struct Beginning<'s> {
     pub(super) number: Option<u64>,
     /// Whether it waits for inputs.
     pub(super) session: bool,
+}
+
+impl Beginning<'_> {
+    /// A new program that is given nothing else.
+    pub(super) fn new(name: String, module: Verified<Module>, given: Given) -> Self {
+        let program = Arc::new(load_with(module, &[]));
+        Self { name, program, state: None, given, args: Vec::new(), fuel: None, number: None, session: false }
+    }
 }
 
 /// Where the output of a program goes: to a client as long as it listens, else to a file.
@@ -131,17 +147,8 @@ impl Node {
         if module.get().entry.is_none() {
             return Err("the module has no entry to run".to_owned());
         }
-        let words = run.memory_words.map_or(Limits::default().memory_words, |words| words as usize);
-        let beginning = Beginning {
-            name: run.name,
-            program: Arc::new(load_with(module, &[])),
-            state: None,
-            given: Given { allow: run.allow, memory_words: words },
-            args: run.args,
-            fuel: run.fuel,
-            number: None,
-            session: false,
-        };
+        let given = Given::new(run.allow, run.memory_words);
+        let beginning = Beginning { args: run.args, fuel: run.fuel, ..Beginning::new(run.name, module, given) };
         let client = connection.try_clone().map_err(|error| error.to_string())?;
         let attached = (!run.detach).then_some(client);
         let (_, hosted) = self.host(beginning, |number| {

@@ -11,8 +11,7 @@ use crate::protocol::{Ask, Evaluate, Open, Tell, receive, send};
 use crate::scheduler::End;
 use qualm_ir::module::Module;
 use qualm_ir::verify::verify;
-use qualm_vm::fiber::Limits;
-use qualm_vm::load::{load_more, load_with};
+use qualm_vm::load::load_more;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, PoisonError};
 
@@ -30,17 +29,8 @@ impl Node {
     /// Runs inputs of a client until it leaves; its program ends then, unless it was detached.
     pub(super) fn converse(self: &Arc<Self>, open: Open, connection: &mut Connection) -> Result<(), String> {
         let module = verify(Module::default()).map_err(|errors| errors[0].to_string())?;
-        let words = open.memory_words.map_or(Limits::default().memory_words, |words| words as usize);
-        let beginning = Beginning {
-            name: open.name,
-            program: Arc::new(load_with(module, &[])),
-            state: None,
-            given: Given { allow: open.allow, memory_words: words },
-            args: Vec::new(),
-            fuel: None,
-            number: None,
-            session: true,
-        };
+        let given = Given::new(open.allow, open.memory_words);
+        let beginning = Beginning { session: true, ..Beginning::new(open.name, module, given) };
         let mut reader = connection.try_clone().map_err(|error| error.to_string())?;
         let client = connection.try_clone().map_err(|error| error.to_string())?;
         let (number, hosted) = self.host(beginning, |number| {
