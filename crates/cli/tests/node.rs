@@ -304,7 +304,12 @@ List.len [1, 2, 3]
 #[test]
 fn an_input_is_interrupted_and_a_session_that_ends_takes_its_fibers_with_it() {
     let node = start(&folder("interrupt"));
-    let mut repl = typed(&node, "forever = spawn (() -> loop { sleep 1 })\nn = 3\nloop { n + 1 }\n");
+    let mut repl = typed(&node, "forever = spawn (() -> loop { sleep 1 })\nn = 3\nprintln \"go\"\n");
+    // Only the loop can be what runs then.
+    let mut go = [0; 3];
+    repl.stdout.as_mut().expect("it has output").read_exact(&mut go).expect("it says so");
+    node.until("it waits", |listed| listed.contains("1/0.0.0\trepl\twaits for an input"));
+    repl.stdin.as_mut().expect("it has input").write_all(b"loop { n + 1 }\n").expect("it reads");
     node.until("it runs", |listed| {
         listed.contains("1/0.0.0\trepl\tready") || listed.contains("1/0.0.0\trepl\trunning")
     });
