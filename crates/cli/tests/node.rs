@@ -304,7 +304,7 @@ List.len [1, 2, 3]
 #[test]
 fn an_input_is_interrupted_and_a_session_that_ends_takes_its_fibers_with_it() {
     let node = start(&folder("interrupt"));
-    let mut repl = typed(&node, "forever = spawn (() -> loop { sleep 1 })\nn = 3\nprintln \"go\"\n");
+    let mut repl = typed(&node, "forever = spawn (() -> loop { sleep 1 })\nn = 3\nprintln \"go\"; ()\n");
     // Only the loop can be what runs then.
     let mut go = [0; 3];
     repl.stdout.as_mut().expect("it has output").read_exact(&mut go).expect("it says so");
